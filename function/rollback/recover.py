@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Any, cast
 
 import restore
 from shared import aws, ledger, relay_client, serving
-from shared.errors import RollbackFailedError, TransientError
+from shared.errors import RollbackFailedError, StillRollingBackError, TransientError
 
 from stepladder.core.release_facts import LATEST
 from stepladder.ledger.schema import FAILED, PROMOTE, SUCCEEDED, Holder, ReleaseEntry
@@ -27,6 +28,7 @@ from stepladder.promotion.contract import (
 from stepladder.promotion.requests.rollback import RecoverResponse
 
 _PARALLEL = 10
+_FEW = 4  # targets that are recovered one after the other
 Ends = Mapping[str, TargetOutcome]
 """By environment, the outcome of a target that the execution itself has finished with."""
 
@@ -42,6 +44,20 @@ def execution(arn: str, patience: float) -> RecoverResponse:
     cause = f"the execution ended {described['status']}: {': '.join(part for part in why if part)}"
     ends = _ends(described, started_with["rungs"])
     return targets(arn, _release(started_with), all_targets, cause, patience, unwritten="untouched", ends=ends)
+
+
+def _check_map_runs(arn: str) -> None:
+    """Wait for the executions of a promotion of many targets: Step Functions stops them after the promotion itself.
+
+    Raises `StillRollingBackError` while one may still act on its target. Only with several functions are there any.
+    """
+    if "FUNCTIONS" not in os.environ:
+        return
+    states = aws.client("stepfunctions")
+    for map_run in states.list_map_runs(executionArn=arn)["mapRuns"]:
+        counts = states.describe_map_run(mapRunArn=map_run["mapRunArn"])["executionCounts"]
+        if counts["running"]:
+            raise StillRollingBackError(f"{counts['running']} targets of {arn.rpartition(':')[2]} are still at work")
 
 
 def _release(started_with: ExecutionInput) -> ReleaseInput:
@@ -100,17 +116,25 @@ def targets(
     another location has a child execution there, which is ended; a location that doesn't answer keeps no other one
     waiting. `ends` are the outcomes of targets that the execution has finished with: their locks are given back.
     """
+    _check_map_runs(arn)
     remote = {target["environment"]: target for target in of_execution if "place" in target}
     own = {target["environment"]: target for target in of_execution if "place" not in target}
     if remote:
         relay_client.client()  # made once, before threads share it
-    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="remote") as pool:
+    for service in ("codedeploy", "dynamodb", "lambda") if len(own) > _FEW else ():
+        aws.client(service)
+
+    def recover(name: str) -> TargetOutcome:
+        finished = _finished(arn, release["id"], name, unwritten, (ends or {}).get(name))
+        return finished or _unfinished(arn, release_of(release, own[name]), own[name], cause, patience)
+
+    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="recover") as pool:
         ending = {name: pool.submit(_end_child, arn, target, cause, unwritten) for name, target in remote.items()}
-        finished = {name: _finished(arn, release["id"], name, unwritten, (ends or {}).get(name)) for name in own}
-        recovered = {
-            name: finished[name] or _unfinished(arn, release_of(release, target), target, cause, patience)
-            for name, target in own.items()
-        }
+        if len(own) > _FEW:
+            recovering = {name: pool.submit(recover, name) for name in own}
+            recovered = {name: future.result() for name, future in recovering.items()}
+        else:
+            recovered = {name: recover(name) for name in own}
     recovered |= {name: future.result() for name, future in ending.items()}
     return {"settled": [recovered[target["environment"]] for target in of_execution]}
 

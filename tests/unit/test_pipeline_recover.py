@@ -158,3 +158,40 @@ class TestRecover:
             "cause": "c",
         }
         assert pipeline.rollback.handler(event, Context(20))["settled"][0]["outcome"] == "failed"
+
+
+class TestRecoverMany:
+    """A promotion of many functions that was cut off: its targets are executions of their own, stopped after it."""
+
+    KEYS = tuple(f"production-fn{number}" for number in range(12))
+
+    @pytest.fixture(autouse=True)
+    def cut_off(self, pipeline, monkeypatch):
+        monkeypatch.setenv("FUNCTIONS", "all")
+        aws = pipeline.aws
+        own = {"digest": "sha256:own", "git_commit": "c2", "input_key": "k2", "smoke_key": "", "untested": ""}
+        targets = [target(environment=key, function=FUNCTION) | {"release": own} for key in self.KEYS]
+        told = {"release_id": RELEASE, "digest": "sha256:all", "git_commit": "c0ffee", "requested_by": "jo"}
+        aws.states.execution = {"status": "ABORTED", "input": json.dumps(told | {"rungs": [{"targets": targets}]})}
+        aws.states.running = 0
+        for key in self.KEYS:
+            aws.dynamodb.put(f"env#{key}", "lock", run_id=EXECUTION, previous_version="7", since="then")
+        monkeypatch.setattr(aws.states, "list_map_runs", lambda **_: {"mapRuns": [{"mapRunArn": "r"}]}, raising=False)
+        counts = lambda **_: {"executionCounts": {"running": aws.states.running}}  # noqa: E731
+        monkeypatch.setattr(aws.states, "describe_map_run", counts, raising=False)
+
+    def recover(self, pipeline):
+        return pipeline.rollback.handler({"action": "settle", "execution_arn": EXECUTION}, Context(20))["settled"]
+
+    def test_nothing_is_touched_while_an_execution_of_a_target_still_runs(self, pipeline):
+        pipeline.aws.states.running = 3
+        with pytest.raises(pipeline.errors.StillRollingBackError, match="3 targets"):
+            self.recover(pipeline)
+        assert pipeline.aws.dynamodb.read("env#production-fn0", "lock")["run_id"] == EXECUTION
+
+    def test_every_target_is_recorded_with_its_own_image_and_unlocked(self, pipeline):
+        settled = self.recover(pipeline)
+        assert [each["environment"] for each in settled] == list(self.KEYS)
+        for key in self.KEYS:
+            assert pipeline.aws.dynamodb.read(f"env#{key}", f"release#{RELEASE}")["digest"] == "sha256:own"
+            assert pipeline.aws.dynamodb.read(f"env#{key}", "lock") == {}
