@@ -99,7 +99,7 @@ def before(rung: Rung, root: str) -> InfraRecord | None:
     Refuses to apply the service while its alias is missing though it was released: Terraform would make it on $LATEST.
     """
     if root == "service":
-        restore.check_alias(rung)
+        restore.check_aliases(rung)
     return delivery.read(rung) if root == delivery.ROOT else None
 
 

@@ -5,6 +5,7 @@ Terraform would make a deleted one on $LATEST, and callers would get what nobody
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from stepladder.aws_lambda import alias as aliases
@@ -18,6 +19,7 @@ from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.plan import EnvironmentState
 from stepladder.releases.rung import Rung
 
+_AT_ONCE = 8  # functions that are read
 DELETED = "its alias was deleted, and what calls it by the alias with it"
 
 
@@ -42,6 +44,13 @@ def check_alias(rung: Rung) -> None:
             kind="alias-missing",
             hint=f"put it back on version {version} and apply: `inv deploy {rung.flags}`",
         )
+
+
+def check_aliases(rung: Rung) -> None:
+    """Refuse what would make a deleted alias of any function of the environment on $LATEST."""
+    rungs = [rung.of_function(name) for name in rung.settings.function_names]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="alias") as pool:
+        list(pool.map(check_alias, rungs))
 
 
 def nothing_live(rung: Rung) -> RefusedError:

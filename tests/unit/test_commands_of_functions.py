@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from fakes.many_harness import ManyHarness
 from fakes.secret_stores import Parameters
 from fakes.terraform import FakeS3, project
 
-from stepladder.commands import ledger, logs, release_existing, secrets, unlock
+from stepladder.commands import infra, ledger, logs, release_existing, secrets, unlock
 from stepladder.commands.rollback import Rollback
 from stepladder.core import process_identity
 from stepladder.core.clock import stamp
@@ -198,3 +198,17 @@ def test_a_held_function_says_which_command_shows_its_lock(states: ManyHarness) 
     with pytest.raises(LockedError, match="the lock of staging-mailer is held by ann") as caught:
         at(states, "mailer").lock.acquire()
     assert "`inv unlock --env staging --function mailer` shows it" in caught.value.hint
+
+
+def test_terraform_makes_no_functions_alias_that_was_released_and_deleted(harness: ManyHarness) -> None:
+    infra.before(harness.rung(), "service")
+    harness.many["mailer"].alias = None
+    with pytest.raises(RefusedError, match="alias live of hello-staging-mailer was deleted") as caught:
+        infra.before(harness.rung(), "service")
+    assert "`inv deploy --env staging --function mailer`" in caught.value.hint
+
+
+def test_a_project_without_its_own_function_applies_though_that_was_released_once(harness: ManyHarness) -> None:
+    harness.many[""].alias = None
+    harness.settings = replace(harness.settings, main=False)
+    infra.before(harness.rung(), "service")
