@@ -16,7 +16,8 @@ from stepladder.collections.task import ONE_FUNCTION, task
         "force": "Release an image that was marked bad.",
         "no_smoke": "Skip the smoke cases; the release is recorded as untested.",
         "skip_ladder": "Release the image above the lowest rung without a promotion; needs --why.",
-        "why": "Reason for --skip-ladder; the ledger keeps it.",
+        "during_freeze": "Release although the environment is frozen; needs --why.",
+        "why": "Reason for --skip-ladder or --during-freeze; the ledger keeps it.",
         "json": "Print one JSON record.",
     },
     auto_shortflags=False,
@@ -29,6 +30,7 @@ def release(  # noqa: PLR0917 - each is a flag of the command line
     force: bool = False,
     no_smoke: bool = False,
     skip_ladder: bool = False,
+    during_freeze: bool = False,
     why: str = "",
     json: bool = False,
     function: str = "",
@@ -41,6 +43,7 @@ def release(  # noqa: PLR0917 - each is a flag of the command line
 
     rung = opened(c, env, "inv function.release", function=function, as_json=json, acting=True)
     options: dict[str, Any] = {"force": force, "no_smoke": no_smoke, "skip_ladder": skip_ladder, "why": why}
+    options["during_freeze"] = during_freeze
     done = release_existing.release(rung, digest=digest, version=version, **options)
     if json:
         rung.console.json(asdict(done.release))

@@ -117,8 +117,9 @@ class Deploy:
             hint = f"{did_you_mean(self.mode, INFRA)} allowed: {', '.join(INFRA)}".strip()
             raise BadInputError(f"--infra is {self.mode!r}", kind="bad-arguments", hint=hint)
         options, rung = self.request, self.rung
-        freeze_guard.check_flags(during_freeze=options.during_freeze, why=options.why, others=True)
-        past = "" if options.during_freeze and not options.skip_ladder else options.why
+        past = freeze_guard.past_ladder(
+            during_freeze=options.during_freeze, skip_ladder=options.skip_ladder, why=options.why
+        )
         self.acts.skipped_ladder = ladder_guard.skipped(
             rung.settings, rung.environment, skip_ladder=options.skip_ladder, why=past
         )
@@ -215,8 +216,13 @@ class Deploy:
         """Refuse an environment that is frozen; keep what the ledger is to say of a release during a freeze."""
         options, rung = self.request, self.rung
         try:
-            self.acts.remark = freeze_guard.check_deploy(
-                rung.settings, rung.environment, rung.clock, during_freeze=options.during_freeze, why=options.why
+            self.acts.remark = freeze_guard.check_release(
+                rung.settings,
+                rung.environment,
+                rung.clock,
+                f"inv deploy --env {rung.environment}",
+                during_freeze=options.during_freeze,
+                why=options.why,
             )
         except RefusedError as error:
             if not options.dry_run:

@@ -8,7 +8,7 @@ from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.release_facts import short
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.releases import cut_off, drift, ladder_guard, marks, registered, restore, secret_check
+from stepladder.releases import cut_off, drift, freeze_guard, ladder_guard, marks, registered, restore, secret_check
 from stepladder.releases import release as releases
 from stepladder.releases.release import Released, ReleaseTarget
 from stepladder.releases.rung import Rung
@@ -26,6 +26,7 @@ def release(
     force: bool = False,
     no_smoke: bool = False,
     skip_ladder: bool = False,
+    during_freeze: bool = False,
     why: str = "",
 ) -> Released:
     """Release an image that is in the registry already, with every guard of a deploy.
@@ -33,13 +34,19 @@ def release(
     `digest` is whole, or the beginning of one that a ledger of this project knows; `version` stands for the image of a
     published version. The configuration is that of $LATEST, which has to be what Terraform applied.
     """
-    skipped = ladder_guard.skipped(rung.settings, rung.environment, skip_ladder=skip_ladder, why=why)
+    past = freeze_guard.past_ladder(during_freeze=during_freeze, skip_ladder=skip_ladder, why=why)
+    skipped = ladder_guard.skipped(rung.settings, rung.environment, skip_ladder=skip_ladder, why=past)
     if bool(digest) == bool(version):
         raise BadInputError(
             "one of --digest and --version is needed",
             kind="bad-arguments",
             hint="give `--digest sha256:...` or `--version 7`",
         )
+    what = f"--digest {digest}" if digest else f"--version {version}"
+    again = f"inv function.release {rung.flags} {what}"
+    remark = freeze_guard.check_release(
+        rung.settings, rung.environment, rung.clock, again, during_freeze=during_freeze, why=why
+    )
     alias, snapshot = _read(rung)
     wanted = _of_version(rung, version) if version else _whole(rung, digest)
     pin = None if skipped else ladder_guard.check_release(rung, alias, snapshot, wanted, force=force)
@@ -71,6 +78,7 @@ def release(
             infra_hash=snapshot.infra.input_hash if snapshot.infra else "",
             smoke_key=suite.key,
             skipped_ladder=skipped,
+            remark=remark,
             after=snapshot.current.release_id if snapshot.current else "",
             live_digest=snapshot.current.digest if snapshot.current else "",
         )

@@ -27,6 +27,12 @@ def check_flags(*, during_freeze: bool, why: str, others: bool = False) -> None:
         )
 
 
+def past_ladder(*, during_freeze: bool, skip_ladder: bool, why: str) -> str:
+    """Return the reason that is meant for `--skip-ladder`, of a command that has both flags."""
+    check_flags(during_freeze=during_freeze, why=why, others=True)
+    return "" if during_freeze and not skip_ladder else why
+
+
 def windows(settings: Settings, target: str) -> tuple[FreezeWindow, ...]:
     """Return the windows in which a target gets no release."""
     policy = settings.promotion.policies.get(split_target(target)[0])
@@ -60,13 +66,18 @@ def refused(target: str, held: Freeze, again: str) -> RefusedError:
     )
 
 
-def check_deploy(settings: Settings, environment: str, clock: Clock, *, during_freeze: bool, why: str) -> str:
-    """Refuse a deploy to an environment that is frozen; return what the ledger is to keep when it goes on."""
+def check_release(
+    settings: Settings, environment: str, clock: Clock, again: str, *, during_freeze: bool, why: str
+) -> str:
+    """Refuse a release on an environment that is frozen; return what the ledger is to keep when it goes on.
+
+    `again` is the command that was given.
+    """
     if not windows(settings, environment):
         return ""
     at = time_of(clock)
     if during_freeze:
         return remark(settings, (environment,), at, why)
     if held := freeze(settings, environment, at):
-        raise refused(environment, held, f"inv deploy --env {environment}")
+        raise refused(environment, held, again)
     return ""

@@ -13,6 +13,7 @@ from fakes.deploy_harness import TABLE, DeployHarness
 from fakes.executions import StepFunctions
 from fakes.lambda_ import ACCOUNT, REGION
 
+from stepladder.commands import release_existing
 from stepladder.core import aws
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, RefusedError
@@ -77,6 +78,16 @@ def test_a_deploy_during_a_freeze_needs_a_reason_which_the_ledger_keeps(tmp_path
     world.source = "two"
     world.deploy()
     assert "freeze" not in world.releases[-1]["cause"]
+
+
+def test_an_image_that_was_pushed_before_is_held_back_as_well(tmp_path: Path, when: Any) -> None:
+    world = harness(tmp_path, [], staging={"freeze": [ALWAYS]})
+    world.deploy(during_freeze=True, why="the first")
+    with pytest.raises(RefusedError, match="staging is frozen") as no:
+        release_existing.release(world.rung(), version="1", no_smoke=True)
+    assert "inv function.release --env staging --version 1 --during-freeze" in no.value.hint
+    with pytest.raises(BadInputError, match="needs a reason"):
+        release_existing.release(world.rung(), version="1", no_smoke=True, during_freeze=True)
 
 
 def machine(world: DeployHarness) -> tuple[StateMachine, io.StringIO]:
