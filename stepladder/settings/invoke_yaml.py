@@ -6,6 +6,7 @@ Invoke opens `invoke.yaml` itself and explains no error of it. This module reads
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,21 @@ def repeated(path: Path) -> tuple[str, ...]:
 
     A file that isn't there, or can't be read, has none: Invoke has said so.
     """
+    try:
+        content = text.read(path, where=str(path))
+    except (BadInputError, OSError):
+        return ()
+    return tuple(f"{path}, line {line + 1}: {what}" for line, what in _repeated_in(content))
+
+
+@cache  # a command reads the settings once for each environment
+def _repeated_in(content: str) -> tuple[tuple[int, str], ...]:
     from invoke.util import yaml
 
     try:
-        node = yaml.compose(text.read(path, where=str(path)), Loader=yaml.SafeLoader)
-    except (BadInputError, OSError, RecursionError, yaml.YAMLError):
+        return tuple(_repeated(yaml.compose(content, Loader=yaml.SafeLoader), set()))
+    except (RecursionError, yaml.YAMLError):
         return ()
-    return tuple(f"{path}, line {line + 1}: {what}" for line, what in _repeated(node, set()))
 
 
 def _repeated(node: Any, seen: set[int]) -> Iterator[tuple[int, str]]:

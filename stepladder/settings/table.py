@@ -152,7 +152,8 @@ def read_section(key: str, raw: object, before: _Section, problems: Problems) ->
         if name in given or each.metadata["required"]:
             full = f"{key}.{name}" if key else name
             value = rule_of(each).read(full, given.get(name), value, problems)
-        section = replace(section, **{each.name: value})
+        if value is not getattr(section, each.name):  # a hundred functions say little of what each inherits
+            section = replace(section, **{each.name: value})
     read: _Section = section
     return read
 
