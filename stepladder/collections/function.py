@@ -92,3 +92,19 @@ def invoke(  # noqa: PLR0917 - each is a flag of the command line
         raise usage.missing(c, "inv function.invoke", "--env")
     http: Any = {"path": path, "method": method, "query": query, "data": data, "header": tuple(header or ())}
     call(c, CallOptions(env, payload, event, version, local, whole_log, **http, json=json, function=function))
+
+
+@task(
+    help={
+        "name": "Name of the new function.",
+        "own_image": "Make a folder with a Dockerfile for it; default: a handler in the project's image.",
+    },
+    auto_shortflags=False,
+)
+def new(c: Any, name: str, own_image: bool = False) -> None:
+    """Write the handler, a smoke case and the settings of a function beside the project's own one."""
+    from stepladder.commands import new_function
+    from stepladder.core.console import Console
+    from stepladder.settings.load import from_context
+
+    new_function.add(from_context(c), Console(), name, own_image=own_image)

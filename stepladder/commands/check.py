@@ -88,7 +88,7 @@ def _smoke(settings: Settings, step: Step) -> None:
             counts.append(len(cases))
     if problems:
         raise BadInputError("the smoke cases are not valid", kind="bad-smoke-cases", problems=tuple(problems))
-    step.done(f"{sum(counts)} in {paths[0]}" + (f" and {len(paths) - 1} more folders" if len(paths) > 1 else ""))
+    step.done(f"{sum(counts)} in {paths[0] if len(paths) == 1 else f'{len(paths)} folders'}")
 
 
 def _lock(settings: Settings, step: Step) -> None:

@@ -140,7 +140,7 @@ def _each(groups: Sequence[Group], act: Callable[[Settings], T]) -> list[T]:
 def _together(errors: Sequence[tuple[list[str], StepladderError]]) -> StepladderError:
     """Return the first error, which names its function; the others are its problems."""
     (names, first), *others = errors
-    more = f", and {len(others)} more images failed" if others else ""
+    more = f"; {len(others)} more failed" if others else ""
     first.message = f"{_label(names)}: {first.message}{more}"
     first.args = (first.message,)
     first.problems = (*first.problems, *(f"{_label(names)}: {error.message}" for names, error in others))

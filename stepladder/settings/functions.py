@@ -181,6 +181,21 @@ def _check_name(key: str, name: object, project: Settings, problems: Problems) -
         problems.add(key, name, f"at most {left} characters: {pattern} is an IAM role, whose name may have 64")
 
 
+def check_new(settings: Settings, name: str) -> None:
+    """Raise `BadInputError` for a name that no new function can have."""
+    problems = Problems(settings.root)
+    _check_name("functions", name, settings.whole, problems)
+    if name in settings.function_names:
+        problems.messages.append(f"there is a function {name} already")
+    if problems.messages:
+        raise BadInputError(
+            f"no function can be called {name!r}",
+            kind="bad-arguments",
+            hint="give another name: `inv function.new mailer`",
+            problems=tuple(problems.messages),
+        )
+
+
 def check(settings: Settings, is_main: object, problems: Problems) -> None:
     """Check what hangs on several settings: that there is a function, and what the names of triggers leave."""
     if not settings.main and not settings.functions:

@@ -132,7 +132,7 @@ def test_each_image_that_cannot_be_built_is_named_by_its_function(many: ManyImag
     with pytest.raises(BadInputError) as caught:
         many.prepare()
     assert caught.value.message.startswith("broken: functions/broken/Dockerfile has no CMD")
-    assert caught.value.message.endswith("and 1 more images failed")
+    assert caught.value.message.endswith("; 1 more failed")
     assert any(problem.startswith("lost, again: the image would not hold") for problem in caught.value.problems)
     with pytest.raises(BadInputError, match="broken: "):
         images.check_all(many.views(), take_pointers=False)
@@ -207,7 +207,7 @@ def test_inv_check_says_of_one_function_what_it_always_said(many: ManyImages, mo
 def test_inv_check_checks_every_function(many: ManyImages, monkeypatch: pytest.MonkeyPatch) -> None:
     many.write({"mailer": own("mailer")}, context("mailer") | SMOKE)
     assert check(many, monkeypatch) == {
-        "smoke": "2 in tests/smoke and 1 more folders",
+        "smoke": "2 in 2 folders",
         "lock": "2 locks hold what their requirements.in asks for",
         "Dockerfile": "2 Dockerfiles and their handlers",
     }
