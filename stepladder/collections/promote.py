@@ -25,7 +25,7 @@ RUNG = "Rung to answer for; default: the one that waits."
         "hotfix": "Shift all traffic at once and override alarms; hooks and smoke cases run, the ledger records it.",
         "force": "Promote an image that was marked bad, or of a release that failed.",
         "no_smoke": "Skip the smoke cases; the releases are recorded as untested.",
-        "function": "Function to promote, with others that are named; default: all that a rung lacks.",
+        "function": "Name of a function to promote; may be given several times; default: all that a rung lacks.",
         "during_freeze": "Promote to rungs that are frozen, too; needs --why.",
         "why": "Reason for --during-freeze; the ledger keeps it.",
         "infra": "Apply changed infrastructure of the rungs first; create rungs without asking.",

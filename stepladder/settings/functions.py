@@ -191,7 +191,7 @@ def check_new(settings: Settings, name: str) -> None:
         raise BadInputError(
             f"no function can be called {name!r}",
             kind="bad-arguments",
-            hint="give another name: `inv function.new mailer`",
+            hint="give another name: `inv function.new --name mailer`",
             problems=tuple(problems.messages),
         )
 
