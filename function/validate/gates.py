@@ -100,7 +100,7 @@ def traffic_can_shift(change: Change) -> None:
     (https://github.com/aws/serverless-application-model/issues/1296, https://github.com/hashicorp/terraform/issues/24957).
     """
     target = change.target
-    if change.release["hotfix"] or change.is_first or target["deployment_config"].endswith("AllAtOnce"):
+    if change.release["hotfix"] or change.is_first or _moves_at_once(target):
         return
     function, alias = target["function"], target["alias"]
     environment, _ = split_target(target["environment"])
@@ -114,6 +114,13 @@ def traffic_can_shift(change: Change) -> None:
         f"alias {alias} of {function} has provisioned concurrency, which may keep Lambda from shifting its traffic "
         f"gradually: set promotion.rungs.{environment}.deployment to AllAtOnce, or take it away for the shift"
     )
+
+
+def _moves_at_once(target: TargetInput) -> bool:
+    """Say whether all traffic moves in one step, by CodeDeploy or by the state machine itself."""
+    if "shift" in target:
+        return len(target["shift"]["widths"]) == 1
+    return target["deployment_config"].endswith("AllAtOnce")
 
 
 FIRST: tuple[Callable[[ReleaseInput], None], ...] = (not_marked_bad,)

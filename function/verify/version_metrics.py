@@ -18,6 +18,7 @@ from stepladder.promotion.judge import Limits, Minute, Window, slow_limit
 
 _MINUTE = 60
 _LATE = 180.0  # seconds for which a minute that is over may still get data
+_WARMING = 120  # seconds from the first minute on, in which no request counts as slow
 _LONGEST = 86400  # seconds of a period
 _ATTEMPTS = 2
 
@@ -46,7 +47,8 @@ def windows(
         for name, (metric, statistic) in statistics.items()
     ]
     values = _read(subject, queries, first, last, _MINUTE)
-    of = {version: Window(_minutes(values, version), slowest[version]) for version in versions}
+    warm = datetime.fromtimestamp(first + _WARMING, UTC)
+    of = {version: Window(_minutes(values, version, warm), slowest[version]) for version in versions}
     return of[new], of[old], limit
 
 
@@ -82,10 +84,13 @@ def _above(limit: float) -> str:
     return f"TC({limit:.3f}:)"
 
 
-def _minutes(values: dict[str, dict[str, float]], version: str) -> dict[str, Minute]:
+def _minutes(values: dict[str, dict[str, float]], version: str, warm: datetime) -> dict[str, Minute]:
+    """Return a version's minutes. Until a time nothing counts as slow: new execution environments begin slowly."""
     errors, slow = values[f"errors_{version}"], values[f"slow_{version}"]
     return {
-        time: Minute(int(count), int(errors.get(time, 0)), int(slow.get(time, 0)))
+        time: Minute(
+            int(count), int(errors.get(time, 0)), int(slow.get(time, 0)) if datetime.fromisoformat(time) >= warm else 0
+        )
         for time, count in values[f"requests_{version}"].items()
     }
 

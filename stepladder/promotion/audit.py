@@ -23,7 +23,7 @@ CODES = {
     "rollback_failed": ExitCode.ROLLBACK_FAILED,
     "unknown": ExitCode.FAILED,
 }
-_ALWAYS = ("named", "one-holder", "never-bad", "command-first")
+_ALWAYS = ("named", "one-holder", "never-bad", "command-first", "judged")
 """The promises that can be judged while a promotion runs."""
 
 
@@ -144,6 +144,13 @@ def _nothing_left(_: Evidence) -> str:
     return "no deployment, no split traffic, no lock"
 
 
+def _canary(evidence: Evidence) -> str:
+    release = evidence.execution.release_id
+    entries = [entry for rung in evidence.rungs.values() if (entry := rung.entry(release))]
+    ended = [f"{entry.environment} {entry.result}: {entry.cause}" for entry in entries if "Canary" in entry.cause]
+    return "; ".join(ended) or "no canary failed or was without a judgement"
+
+
 def _command_first(evidence: Evidence) -> str:
     own = [
         f"{rung.environment}: {run.command} {run.outcome}"
@@ -164,5 +171,6 @@ _SHOWN = {
     "true-ledger": _true_ledger,
     "nothing-left": _nothing_left,
     "command-first": _command_first,
+    "judged": _canary,
 }
 """What is said of each promise that holds. A test compares it with the promises."""

@@ -22,6 +22,8 @@ ENDS = ("promoted", "unchanged", "refused", "rolled_back", "rollback_failed")
 EXIT_CODES = (0, 3, 4, 5, 7)
 """Exit codes of a command whose AWS calls all work: done, rolled back, refused, rollback failed, lock held."""
 _UNDONE = (FAILED, ROLLED_BACK)
+_INCONCLUSIVE = "CanaryInconclusiveError"
+_NOT_PASSED = ("CanaryFailedError", _INCONCLUSIVE)
 
 
 class Moment(IntEnum):
@@ -238,6 +240,18 @@ def _command_first(seen: Observation) -> Seen:
                 yield Moment.ALWAYS, text
 
 
+def _judged(seen: Observation) -> Seen:
+    for rung in seen.rungs:
+        for entry in rung.releases:
+            named = next((name for name in _NOT_PASSED if entry.cause.startswith(f"{name}:")), "")
+            if named and entry.result == SUCCEEDED:
+                text = f"release {entry.release_id} of {rung.environment} succeeded"
+                yield Moment.ALWAYS, f"{text}, and its canary ended with {named}"
+    for digest, mark in seen.marks.items():
+        if _INCONCLUSIVE in mark.why:
+            yield Moment.ALWAYS, f"{digest} is marked bad by a canary that had no judgement: {mark.why}"
+
+
 INVARIANTS = (
     Invariant(1, "named", "An alias serves only versions that the ledger or the environment's lock names.", _named),
     Invariant(2, "one-holder", "No two holders of an environment's lock move its alias.", _one_holder),
@@ -280,5 +294,11 @@ INVARIANTS = (
         "A release command is sent at most once for a release of a target, and no version gets traffic before its "
         "command was done.",
         _command_first,
+    ),
+    Invariant(
+        10,
+        "judged",
+        "A canary that failed or had no judgement keeps no release, and without a judgement it marks no digest bad.",
+        _judged,
     ),
 )

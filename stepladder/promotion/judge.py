@@ -22,6 +22,8 @@ SURE = 0.0005
 """The largest chance at which a difference is held for none of chance. A shift is judged at each poll, often."""
 DOUBTFUL = 0.05
 """A difference that is not sure, and less likely by chance than this, is no pass: more requests decide."""
+LONG = 12
+"""The minutes of a bake from which it is judged: what passes within six of them is held against nobody."""
 SLOWEST = 0.01
 """The share of requests above a p99."""
 _LARGE = 400.0  # a variance from which the normal distribution stands for the exact one
@@ -47,7 +49,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Limits:
-    """What is tolerated: `error_rate` percentage points more, `p99` times the old one. `minimum` requests of each."""
+    """What is tolerated: `error_rate` percentage points more, `p99` times the old one. `minimum` requests of each.
+
+    A sure difference in errors needs no minimum. A p99 of a few requests is the slowest of them, and says nothing.
+    """
 
     error_rate: float = 0.5
     p99: float = 1.5
@@ -65,7 +70,7 @@ class Totals:
     @property
     def error_rate(self) -> float:
         """Errors per request, 0 to 1."""
-        return self.errors / self.requests if self.requests else 0.0
+        return _share(self.errors, self.requests)
 
 
 @dataclass(frozen=True)
@@ -88,10 +93,22 @@ def judge(new: Window, old: Window, limits: Limits, slow_ms: float, versions: tu
 
 
 def judge_baking(new: Window, old: Window, limits: Limits, slow_ms: float, versions: tuple[str, str]) -> Judgement:
-    """Compare a version that has all traffic with what the old one answered while it still had some."""
+    """Compare a version that has all traffic with what the old one answered while it still had some.
+
+    These are not the same minutes. What fails for a while would fail the old version as well, so the worse half of the
+    new version's minutes counts for nothing, in errors and in slow requests each. What is worse in the rest stays so.
+    """
     alone = [minute for at, minute in new.minutes.items() if not old.minutes.get(at, Minute()).requests]
-    pair = (_sum(alone), _sum(old.minutes.values()))
-    return _judge([pair], limits, slow_ms, versions, needs_minimum=False)
+    if len(alone) < LONG:
+        return Judgement(INCONCLUSIVE, f"{len(alone)} of {LONG} minutes of the bake")
+    before = _sum(old.minutes.values())
+    kept = (len(alone) + 1) // 2
+    for measure in ("errors", "slow"):
+        better = sorted(alone, key=lambda minute: _share(getattr(minute, measure), minute.requests))[:kept]
+        judgement = _judge([(_sum(better), before)], limits, slow_ms, versions, needs_minimum=False)
+        if judgement.word == FAIL:
+            return judgement
+    return judgement
 
 
 def slow_limit(old_p99: float | None, limits: Limits) -> float:
@@ -115,10 +132,10 @@ def _judge(
     slow = _chance([(a.requests, a.slow, b.requests, b.slow) for a, b in pairs])
     more_errors = _difference([(a.requests, a.errors, b.requests, b.errors) for a, b in pairs]) * 100
     is_over = more_errors > limits.error_rate
-    is_slow = bool(new.requests) and new.slow / new.requests > SLOWEST
+    is_slow = _share(new.slow, new.requests) > SLOWEST
     if is_over and errors <= SURE:
         return Judgement(FAIL, _errors(new, old, versions), new, old)
-    if is_slow and slow <= SURE:
+    if is_slow and slow <= SURE and new.requests >= limits.minimum:
         return Judgement(FAIL, _slow(new, old, slow_ms, limits, versions), new, old)
     if needs_minimum and min(new.requests, old.requests) < limits.minimum:
         return Judgement(INCONCLUSIVE, _few(new, old, limits, versions), new, old)
@@ -203,6 +220,10 @@ def _difference(strata: list[tuple[int, int, int, int]]) -> float:
     return difference / weights if weights else 0.0
 
 
+def _share(cases: int, requests: int) -> float:
+    return cases / requests if requests else 0.0
+
+
 def _totals(minutes: Iterable[Minute]) -> Totals:
     summed = _sum(minutes)
     return Totals(summed.requests, summed.errors, summed.slow)
@@ -225,10 +246,10 @@ def _errors(new: Totals, old: Totals, versions: tuple[str, str]) -> str:
 
 def _slow(new: Totals, old: Totals, slow_ms: float, limits: Limits, versions: tuple[str, str]) -> str:
     one, other = versions
-    of_old = old.slow / old.requests if old.requests else 0.0
+    shares = percent(_share(new.slow, new.requests)), percent(_share(old.slow, old.requests))
     return (
-        f"version {one}: {percent(new.slow / new.requests)} of {new.requests:,} requests took over {slow_ms:,.0f} ms "
-        f"({limits.p99:g} times the p99 of version {other}), version {other} {percent(of_old)} of {old.requests:,}"
+        f"version {one}: {shares[0]} of {new.requests:,} requests took over {slow_ms:,.0f} ms "
+        f"({limits.p99:g} times the p99 of version {other}), version {other} {shares[1]} of {old.requests:,}"
     )
 
 

@@ -125,12 +125,15 @@ class PromotionDescription:
             return {"environment": key, "action": UNCHANGED, "shift": "", "bake_minutes": 0}
         first = key in self.plan.unreleased
         shift = Shift() if first or self.options.hotfix else policy.shift
-        return {
+        target = {
             "environment": key,
             "action": FIRST if first else RELEASED,
             "shift": shift.name,
             "bake_minutes": 0 if first else policy.bake_minutes,  # no deployment, so nothing is watched
         }
+        if not first and not self.options.hotfix and policy.reads_metrics:
+            target |= {"compares": policy.canary.compare, "bake_requests": policy.bake_requests}
+        return target
 
     @cached_property
     def _images(self) -> ServiceImages:
@@ -139,5 +142,7 @@ class PromotionDescription:
 
 def _words(target: dict[str, Any]) -> str:
     first = "its first release, " if target["action"] == FIRST else ""
+    compared = ", compared with the version before" if target.get("compares") else ""
     bake = f", then watched for {target['bake_minutes']} min" if target["bake_minutes"] else ""
-    return f"{first}{target['shift']}{bake}"
+    requests = f" or {target['bake_requests']:,} requests" if target.get("bake_requests") else ""
+    return f"{first}{target['shift']}{compared}{bake}{requests}"

@@ -22,7 +22,9 @@ STATES = {s.name: s for s in definition.states(definition.load())}
 TASKS = {name: s for name, s in STATES.items() if s.kind == "Task"}
 TARGET = {name: s for name, s in STATES.items() if s.scope == ("PromoteRungs", "ReleaseTargets")}
 BEFORE = definition.reachable(
-    TARGET, "Validate", without=frozenset({"CreateDeployment", "CreateHotfixDeployment", "ReleaseFirstVersion"})
+    TARGET,
+    "Validate",
+    without=frozenset({"CreateDeployment", "CreateHotfixDeployment", "MoveTraffic", "ReleaseFirstVersion"}),
 )
 KINDS = {
     "throttled": {"kind": "throttle"},
@@ -48,11 +50,14 @@ def handler(event, context):
 PROJECTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "canary": {"deployment": "Canary10Percent5Minutes"},
+    "widths": {"deployment": {"widths": [50, 100], "minutes": 1}},
     "migrating": {"release_command": {"command": "migrate"}},
 }
 UNREACHED = {
     **{n: "see test_promotion_locations" for n, s in TASKS.items() if "relay_arn" in str(s.body["Parameters"])},
     "AwaitDecision": "see test_promotion_locations",
+    "AskAboutCanary": "see test_promotion_canary",
+    "NotifyCanary": "see test_promotion_canary",
     "AwaitApproval": "see test_promotion_approval",
     "RequestApproval": "see test_promotion_approval",
     "ValidateBeforeApproval": "see test_promotion_approval",
@@ -125,6 +130,9 @@ SCENES = {
     "ReleaseFirstVersion": Scene(first=True, code=4, or_code=3, result="failed"),
     "AwaitTrafficShift": Scene(code=0, result="succeeded", moved=True),
     "ProbeAlias": Scene(project="canary", code=3, result="rolled_back"),
+    # when only the answer is lost, the alias has the first width, and is put back
+    "MoveTraffic": Scene(project="widths", code=4, or_code=3, result="failed"),
+    "JudgeShift": Scene(project="widths", code=3, result="rolled_back"),
     "VerifyUnchanged": Scene(code=4, result=None),
     "RunReleaseCommand": Scene(project="migrating", source=MIGRATES, code=4, result="failed"),
 }
@@ -211,6 +219,7 @@ def released(project: Any, unique: Any) -> Any:
 
 
 WITHIN = {
+    "MoveTraffic": {"service": "lambda", "action": "UpdateAlias"},
     "UpdateCode": {"service": "lambda", "action": "UpdateFunctionCode"},
     "PublishVersion": {"service": "lambda", "action": "PublishVersion"},
     "RunReleaseCommand": {"service": "dynamodb", "action": "PutItem", "body": "command#"},

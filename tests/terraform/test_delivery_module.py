@@ -87,6 +87,7 @@ def modules(runner, make_root, write) -> dict[str, dict[str, dict[str, Any]]]:
         "guestpipeline": {**PLACES["guest"], "codepipeline": PIPELINE},
         "many": {"rungs": RUNGS, "functions": {"names": ["mailer", "orders"]}, "notify": ["ops@example.com"]},
         "named": {"rungs": RUNGS, "functions": {"main": False, "names": ["mailer"]}},
+        "judging": {"rungs": RUNGS, "judges_versions": True},
         "checks": {"rungs": RUNGS, "notify": ["ops@example.com"], "packages": WITH_CHECK},
         "gated": {"rungs": RUNGS, "freezes": FREEZES, "gate_alarms": ALARMS},
         **PLACES,
@@ -305,6 +306,31 @@ def test_items_of_named_functions_are_those_of_their_environments(modules, call)
             for test, keys in tests.items():
                 assert test == "ForAllValues:StringLike"
                 assert {"env#staging", "env#staging-*"} <= set(keys["dynamodb:LeadingKeys"])
+
+
+def test_verify_reads_metrics_and_answers_only_on_a_ladder_that_compares_versions(modules):
+    def allowed(call):
+        found = {}
+        for statement in statements(modules[call], 'aws_iam_role_policy.pipeline["verify"]'):
+            found[statement["Sid"]] = statement
+        return found
+
+    usual, judging = allowed("it"), allowed("judging")
+    assert set(judging) - set(usual) == {"ReadMetricsOfVersions"}
+    assert (judging["ReadMetricsOfVersions"]["Action"], judging["ReadMetricsOfVersions"]["Resource"]) == (
+        "cloudwatch:GetMetricData",
+        "*",
+    )
+    changed = {sid for sid in usual if judging[sid] != usual[sid]}
+    assert changed == {"ReadTheLedger"}
+    keys = judging["ReadTheLedger"]["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    assert set(keys) == {"command#*", "climb#*"}
+    moves = [
+        address
+        for address in policies(modules["judging"])
+        if any("lambda:UpdateAlias" in str(each["Action"]) for each in statements(modules["judging"], address))
+    ]
+    assert moves == ['aws_iam_role_policy.pipeline["rollback"]']
 
 
 ENVIRONMENTS = {"env#staging", "env#prodeu", "env#produs"}

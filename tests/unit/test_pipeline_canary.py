@@ -87,8 +87,13 @@ class TestJudge:
         assert str(failed.value) == "version 8: 6.2% errors in 210 requests, version 7 0.2% in 1,890"
 
     def test_a_slower_version_fails_by_the_old_ones_p99(self, pipeline):
+        pipeline.aws.cloudwatch.first = BEGAN.replace(second=0) + timedelta(minutes=2)
         with pytest.raises(pipeline.errors.CanaryFailedError, match=r"12.0% of 200 requests took over 330 ms \(1.5 ti"):
             judged(pipeline, new=(200, 0, {100.0: 176, 500.0: 24}), old=(900, 0, {100.0: 880, 220.0: 20}))
+
+    def test_new_execution_environments_may_begin_slowly(self, pipeline):
+        slow_at_first = {"new": (200, 0, {100.0: 176, 500.0: 24}), "old": (900, 0, {100.0: 880, 220.0: 20})}
+        assert judged(pipeline, **slow_at_first)["move"] == "wait"
 
     def test_asks_cloudwatch_for_each_version_of_the_alias_since_traffic_began(self, pipeline):
         judged(pipeline)
@@ -180,8 +185,8 @@ class TestBake:
 
     def test_a_version_that_gets_worse_with_all_traffic_fails_by_what_the_old_one_did(self, pipeline):
         at_width(pipeline, 100)
-        pipeline.aws.cloudwatch.minutes = {"8": [SAME, (2000, 90, {100.0: 2000})], "7": [GOOD]}
-        with pytest.raises(pipeline.errors.CanaryFailedError, match=r"4\.5% errors in 2,000 requests, version 7 0.2%"):
+        pipeline.aws.cloudwatch.minutes = {"8": [SAME, *[(2000, 90, {100.0: 2000})] * 12], "7": [GOOD]}
+        with pytest.raises(pipeline.errors.CanaryFailedError, match=r"4\.5% errors in 12,000 requests, version 7 0.2%"):
             call(pipeline, "verify", "judge", progress(step=2), later(1))
 
     def test_requests_are_counted_and_end_the_bake_early(self, pipeline):

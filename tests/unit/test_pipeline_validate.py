@@ -231,6 +231,14 @@ def test_an_alias_with_provisioned_concurrency_is_shifted_all_at_once(pipeline, 
     assert told["unchanged"] is False
 
 
+def test_an_alias_with_provisioned_concurrency_is_given_no_width_by_the_state_machine_either(pipeline):
+    provisioned(pipeline.aws)
+    config = {"deployment_config": "CodeDeployDefault.LambdaAllAtOnce"}  # of a hotfix
+    with pytest.raises(pipeline.errors.RefusedError, match="has provisioned concurrency"):
+        validate(pipeline, release(), target(**config, shift={"widths": [1, 100]}))
+    assert validate(pipeline, release(), target(**config, shift={"widths": [100]}))["unchanged"] is False
+
+
 @pytest.mark.parametrize("hotfix", [False, True])
 def test_a_rung_that_was_never_released_gets_its_first_release(pipeline, hotfix):
     latest(pipeline.aws)

@@ -214,6 +214,11 @@ FALSIFIED = {
         "promoted",
         {"production": {"deployments": (ObservedDeployment("d-1"),)}},
     ),
+    "judged: a canary without a judgement kept its release": (
+        "judged",
+        "promoted",
+        {"production": {"releases": entries("promoted", cause="CanaryInconclusiveError: too few requests")}},
+    ),
     "nothing-left: traffic is split": ("nothing-left", "promoted", {"production": {"weights": {"1": 0.1}}}),
 }
 

@@ -150,6 +150,20 @@ def test_each_rung_is_told_with_what_it_would_get_and_by_what_shift(ladder: Ladd
     assert "staging -> qa -> production, untested" in text
 
 
+def test_a_canary_that_compares_is_told_with_its_widths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(POLICIES, "deployment", {"widths": [1, 25, 100], "minutes": [10, 30]})
+    monkeypatch.setitem(POLICIES, "canary", {"compare": True})
+    monkeypatch.setitem(POLICIES, "bake_requests", 500)
+    ladder = Ladder(tmp_path, monkeypatch)
+    qa = ladder.dry()["rungs"][1]["targets"][0]
+    assert (qa["compares"], qa["bake_requests"]) == (True, 500)
+    widths = (
+        "1% for 10 min, 25% for 30 min, 100%, compared with the version before, then watched for 7 min or 500 requests"
+    )
+    assert widths in " ".join(ladder.said.split())
+    assert "compares" not in ladder.dry(hotfix=True)["rungs"][1]["targets"][0]
+
+
 def test_a_hotfix_is_told_with_the_shift_that_it_gets(ladder: Ladder) -> None:
     assert ladder.dry(hotfix=True)["rungs"][1]["targets"][0]["shift"] == "AllAtOnce"
 

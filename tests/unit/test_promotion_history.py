@@ -184,6 +184,44 @@ def test_the_progress_of_a_shift_is_told_in_words(config, share, minutes, words)
     assert render.progress(view, one) == words
 
 
+SHIFT = {"widths": [1, 25, 100], "seconds": [600, 1800, 0], "bake_seconds": 600, "canary": {}}
+
+
+@pytest.mark.parametrize(
+    ("share", "minutes", "words"),
+    [
+        (0.01, 2, "1% for 2 of 10 min"),
+        (0.25, 29, "25% for 29 of 30 min"),
+        (0.25, 45, "25% for 45 min, without a judgement"),
+        (1.0, 3, "100%, watched for 3 of 10 min"),
+    ],
+)
+def test_the_progress_of_a_shift_by_widths_counts_from_its_newest_width(share, minutes, words):
+    told = {"rungs": [{"name": "staging", "targets": [target(environment="staging", shift=SHIFT)]}]}
+    view = history.LadderView.of(told, 1000.0)
+    view.last_event, view.end = (5000 + minutes * 60, 0.0), "Failed"
+    one = view.targets[0]
+    one.phase, one.shifted, one.moved, one.share = history.SHIFTING, 1000.0, 5000.0, share
+    assert render.progress(view, one) == words
+
+
+def test_a_canary_that_compares_shows_both_versions_and_its_question(capsys):
+    told = {"rungs": [{"name": "staging", "targets": [target(environment="staging", shift=SHIFT)]}]}
+    view = history.LadderView.of(told, 1000.0)
+    view.last_event = (1000.0, history.time.time())
+    one = view.targets[0]
+    one.enter(history.SHIFTING, 1000.0)
+    one.share, one.version, one.calls, one.errors, one.p99 = 0.25, "8", 210, 13, 1310.4
+    one.old = history.OldVersion("7", 1890, 4, 120.2)
+    text = render.picture(view, 120).plain
+    assert "version 8: 13 errors in 210 calls, p99 1,310 ms   version 7: 4 in 1890, p99 120 ms   no alarm" in text
+    assert "no judgement" not in text
+    one.has_question = True
+    assert "no judgement: answer it with `inv promote.approve`" in render.picture(view, 120).plain
+    LineRenderer(Console(live=False)).update(view)
+    assert "no judgement: answer it with" in capsys.readouterr().err
+
+
 def test_a_version_that_has_all_traffic_is_watched_for_its_bake():
     bake = target(environment="staging", bake_polls=40, poll_seconds=15)
     view = history.LadderView.of({"rungs": [{"name": "staging", "targets": [bake]}]}, 1000.0)

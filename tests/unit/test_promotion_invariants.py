@@ -114,6 +114,21 @@ BROKEN = {
         Moment.AFTER_ONE_MORE_RUN,
         project(observation={"runs": (CommandRun("inv promote", 1, "KeyError"),)}),
     ),
+    "a release that a canary had no judgement of": (
+        "judged",
+        Moment.ALWAYS,
+        project(releases=(entry(2, "2", "1", cause="CanaryInconclusiveError: too few"), entry(1, "1", ""))),
+    ),
+    "a release that a canary found worse": (
+        "judged",
+        Moment.ALWAYS,
+        project(releases=(entry(2, "2", "1", cause="CanaryFailedError: 6.1%"), entry(1, "1", ""))),
+    ),
+    "a bad mark of a canary that had no judgement": (
+        "judged",
+        Moment.ALWAYS,
+        project(observation={"marks": {OLD: Bad("2026-11-26T09:00:00Z", "jo", "CanaryInconclusiveError: too few")}}),
+    ),
     "a bad image that was released": (
         "never-bad",
         Moment.ALWAYS,

@@ -210,6 +210,30 @@ def test_an_unknown_environment_or_root_is_bad_input(tmp_path: Path, env: str, n
         roots.root(project(tmp_path), env, name)
 
 
+@pytest.mark.parametrize(
+    ("promotion", "judges"),
+    [
+        ({}, False),
+        ({"deployment": [1, 25, 100]}, False),
+        ({"canary": {"compare": True}}, True),
+        ({"rungs": {"production": {"bake_minutes": 5, "bake_requests": 500}}}, True),
+    ],
+    ids=["as ever", "widths alone", "comparing", "counting"],
+)
+def test_verify_reads_metrics_only_where_a_rung_compares_or_counts(
+    tmp_path: Path, promotion: dict[str, Any], judges: bool
+) -> None:
+    settings = project(tmp_path, promotion=promotion)
+    at = roots.Root(settings, settings.environment("staging"), "delivery")
+    assert roots.variables(at).get("judges_versions", False) is judges
+
+
+def test_a_rung_of_several_widths_leaves_only_hotfixes_to_codedeploy(tmp_path: Path) -> None:
+    settings = project(tmp_path, promotion={"deployment": [1, 25, 100]})
+    service = roots.variables(roots.root(settings, "production", "service"))
+    assert service["deployment"] == {"strategy": "all-at-once"}
+
+
 def test_the_delivery_root_gets_the_rungs_in_order(tmp_path: Path) -> None:
     at = roots.Root(project(tmp_path), project(tmp_path).environment("staging"), "delivery")
     assert roots.variables(at)["rungs"] == [["staging"], ["production"]]
