@@ -284,6 +284,17 @@ def test_a_slip_in_the_settings_is_answered_with_what_was_meant(inv, folder, cha
     ("typed", "said"),
     [
         ("tf.plan -e staging --root servce", "did you mean `service`? roots: foundation, service, delivery"),
+        *(
+            (
+                f"{command} --function mian",
+                "did you mean `main`? functions: main; they are declared under `stepladder.f",
+            )
+            for command in ("logs -e staging", "smoke -e staging", "secrets -e staging", "function.invoke -e staging")
+        ),
+        *(
+            (f"{command} --function mian", "there is no function 'mian' [unknown-function]")
+            for command in ("serve", "test", "unlock -e staging", "function.invoke --local", "secrets.set A -e staging")
+        ),
         ("deploy -e staging --plan revewed", "did you mean `reviewed`? allowed: auto, reviewed, new"),
         ("new --no-input --trigger scedule", "s3, none; did you mean `schedule`?"),
         ("new --no-input --answers a.yaml", "- projct_name is not an answer; did you mean `project_name`? allowed: "),

@@ -31,6 +31,12 @@ def test_each_key_that_stands_twice_is_refused_with_both_lines(tmp_path):
     )
 
 
+def test_two_functions_of_one_name_are_refused_with_both_lines(tmp_path):
+    path = tmp_path / "invoke.yaml"
+    path.write_text("stepladder:\n  functions:\n    mailer: {}\n    poller: {}\n    mailer: {main: {}}\n")
+    assert invoke_yaml.repeated(path) == (f"{path}, line 5: the key mailer is in line 3 already; allowed: once",)
+
+
 @pytest.mark.parametrize(
     "content",
     [
