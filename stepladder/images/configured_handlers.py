@@ -24,12 +24,12 @@ def check(settings: Settings, entries: Sequence[Entry], command: str, configured
     base, made = python_syntax.home(command, files), builder.builds_from_source(settings)
     problems: list[tuple[ConfiguredHandler, str]] = []
     for each in configured:
-        path = python_syntax.file_of(each.name, files)
-        if not path and not made and _is_own(each, entries, base):
+        paths, name = python_syntax.files_of(each.name, files), each.name.rpartition(".")[2]
+        if not paths and not made and _is_own(each, entries, base):
             module = handlers.module_of(each.name)
             problems.append((each, f"there is no {module}.py in {settings.image.context}"))
-        elif path and _lacks(files[path], name := each.name.rpartition(".")[2]):
-            problems.append((each, f"{settings.image.context}/{path} has no {name}"))
+        elif paths and all(_lacks(files[path], name) for path in paths):
+            problems.append((each, f"{settings.image.context}/{paths[0]} has no {name}"))
     if not problems:
         return
     lines = [f"{each.words}: {why}" for each, why in problems]

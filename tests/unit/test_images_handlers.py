@@ -68,6 +68,21 @@ def test_a_handler_that_is_not_there_is_refused_with_what_is(
     assert not harness.tags
 
 
+def test_a_module_that_the_context_has_twice_may_be_either(harness: ImageHarness) -> None:
+    twice = {
+        "function/.dockerignore": "*\n!a\n!b\n!requirements.txt\n",
+        "function/a/app/handler.py": "x = 1\n",
+        "function/b/app/__init__.py": "",
+        "function/b/app/handler.py": MAILER,
+        "function/Dockerfile": project.DOCKERFILE.replace("COPY app", "COPY b/app"),
+    }
+    harness.write(twice, function={"handler": "app.handler.handle_bounce"})
+    assert harness.prepare().pushed
+    harness.write(twice, function={"handler": "app.handler.handle_nothing"})
+    with pytest.raises(BadInputError, match=r"function/a/app/handler\.py has no handle_nothing"):
+        check(harness)
+
+
 @pytest.mark.parametrize("handler", ["app handler", "handler", "app.mailer.", ".handler", "app..handler", "a.b.c-d"])
 def test_a_handler_of_another_form_is_bad_input(harness: ImageHarness, handler: str) -> None:
     with pytest.raises(BadInputError, match="settings are not valid") as caught:

@@ -155,10 +155,10 @@ def home(handler: str, files: Mapping[str, Path]) -> str:
     return _home(_ends(module_of(handler)), files) or ""
 
 
-def file_of(handler: str, files: Mapping[str, Path]) -> str:
-    """Return the path of the file of a handler's module; empty when the context has none."""
-    base = _home(ends := _ends(module_of(handler)), files)
-    return "" if base is None else next(f"{base}{end}" for end in ends if f"{base}{end}" in files)
+def files_of(handler: str, files: Mapping[str, Path]) -> list[str]:
+    """Return the files that may be a handler's module, the likeliest first: the Dockerfile may copy from any folder."""
+    ends = tuple(f"/{end}" for end in _ends(module_of(handler)))
+    return sorted((path for path in files if f"/{path}".endswith(ends)), key=lambda path: (path.count("/"), path))
 
 
 def _ends(module: str) -> list[str]:
