@@ -66,7 +66,7 @@ def unmark(c: Any, digest: str = "", release: str = "", why: str = "", json: boo
     help={
         "env": ENV,
         "function": FUNCTION,
-        "mark": "Mark the newest command as done, or as to be sent again: done or again.",
+        "mark": "Mark the command whose answer was lost, or else the newest one: done or again.",
         "why": "Reason; the ledger keeps it.",
         "json": "Print one JSON document.",
     },

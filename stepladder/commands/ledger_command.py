@@ -39,7 +39,9 @@ def show(rung: Rung) -> list[SentCommand]:
 
 
 def decide(rung: Rung, mark: str, why: str = "") -> SentCommand:
-    """Record that the newest command was done, or may be sent again, and return its run.
+    """Record that a command was done, or may be sent again, and return its run.
+
+    It is the newest one whose answer was lost, or else the newest.
 
     `again` may be said of one that was done, too. The environment's lock is held, so that none is under way.
     """
@@ -55,7 +57,7 @@ def decide(rung: Rung, mark: str, why: str = "") -> SentCommand:
                 kind="no-command-run",
                 hint=f"the releases: `inv ledger {rung.flags}`",
             )
-        key, was = runs[0]
+        key, was = next((each for each in runs if each[1].outcome == schema.BEGUN), runs[0])
         decided = replace(was, outcome=mark, decided_by=rung.requested_by, why=why)
         if not rung.ledger.write_command_run(rung.target, key, decided, was):
             raise RefusedError(

@@ -36,30 +36,30 @@ class Aws:
     def __init__(self, region: str, role_arn: str = "") -> None:
         self.region, self.role_arn = region, role_arn
         self.calls: list[str] = []
-        self._clients: dict[tuple[str, float], Any] = {}
+        self._clients: dict[tuple[str, float, float], Any] = {}
         self._lock = threading.Lock()
 
-    def client(self, service: str, *, lasting: float = 0) -> Any:
+    def client(self, service: str, *, lasting: float = 0, slack: float = _TIMEOUT_READ) -> Any:
         """Return the client of a service, for example `lambda`.
 
         `lasting` is how many seconds a request may rightly take whose effects must not be doubled: Lambda's Invoke,
-        for as long as the function's timeout. The answer is waited for as long and some more, and the request is sent
-        once: the SDK repeats what ran into its read timeout, and the function would run as often.
+        for as long as the function's timeout. The answer is waited for as long and `slack` seconds more, and the
+        request is sent once: the SDK repeats what ran into its read timeout, and the function would run as often.
         """
-        key = (service, lasting)
+        key = (service, lasting, slack)
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = self._make(service, lasting)
+                self._clients[key] = self._make(service, lasting, slack)
             return self._clients[key]
 
-    def _make(self, service: str, lasting: float) -> Any:
+    def _make(self, service: str, lasting: float, slack: float) -> Any:
         from botocore.config import Config
 
         if not self._clients and is_loopback(endpoint()):
             _check_local(endpoint())
         config = Config(
             connect_timeout=_TIMEOUT_CONNECT,
-            read_timeout=_TIMEOUT_READ + lasting,
+            read_timeout=slack + lasting,
             retries={"mode": "standard", "total_max_attempts": 1 if lasting else _ATTEMPTS},
             tcp_keepalive=bool(lasting),  # a NAT gateway forgets a silent connection after 350 s
             user_agent_extra=f"stepladder/{__version__}",

@@ -109,14 +109,16 @@ class PromotionDescription:
         targets = [self._target(target["environment"]) for target in rung["targets"]]
         self.rungs.append({"name": rung["name"], "approval": rung["approval"], "targets": targets})
         moves = any(target["action"] != UNCHANGED for target in targets)
-        for target in targets:
+        for target, given in zip(targets, rung["targets"], strict=True):
             with self.machine.console.step(target["environment"]) as step:
                 digest = short(self.plan.digests[split_target(target["environment"])[1]])
                 if target["action"] == UNCHANGED:
                     step.skip(f"nothing to do: it runs {digest}")
                     continue
                 waits = f"wait up to {hours} h for approval, then " if rung["approval"] and moves else ""
-                step.done(f"would {waits}release {digest}: {_words(target)}")
+                command = given.get("command")
+                sent = f"send release command {command['name']} unless it was done, then " if command else ""
+                step.done(f"would {waits}{sent}release {digest}: {_words(target)}")
 
     def _target(self, key: str) -> dict[str, Any]:
         """Return what a target would get, and how its traffic would move."""

@@ -143,7 +143,7 @@ def _send(
     except NotSentError as not_sent:
         _fail(journal, occasion, begun, f"it was not sent: {not_sent}")
     except Exception as lost:
-        lost_run = replace(begun, answer=_cut(f"lost: {type(lost).__name__}: {lost}", _KEPT))
+        lost_run = replace(begun, answer=_cut(_reason(lost, command), _KEPT))
         _note(journal, lost_run, begun)
         raise CommandUnknownError(unknown(occasion.target, lost_run)) from lost
     why = failure(result, error)
@@ -156,6 +156,13 @@ def _send(
             "meanwhile"
         )
     return done
+
+
+def _reason(lost: Exception, command: ReleaseCommand) -> str:
+    """Say why an answer was lost."""
+    if type(lost).__name__ == "ReadTimeoutError":  # botocore's; this file imports nothing of it
+        return f"no answer within {command.wait_seconds} s"
+    return f"the answer was lost: {type(lost).__name__}: {lost}"
 
 
 def _fail(journal: CommandJournal, occasion: Occasion, begun: SentCommand, why: str) -> NoReturn:

@@ -90,7 +90,8 @@ class Description:
     def release(self, step: PlannedStep) -> None:
         """Print the release."""
         command = release_command.of(self.rung.settings, self.rung.environment)
-        sent = f"send release command {command.name} unless it was done for the image, " if command else ""
+        limits = release_command.limits(self.rung.settings, self.rung.environment)
+        sent = f"send release command {command.name} ({limits}) unless it was done for the image, " if command else ""
         self._show(step, f"publish, {sent}test and move the alias")
 
     def smoke(self, step: PlannedStep) -> None:

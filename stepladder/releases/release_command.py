@@ -119,7 +119,7 @@ class _Invocation:
     command: ReleaseCommand
 
     def __call__(self, event: Mapping[str, Any]) -> tuple[Any, str | None]:
-        client = self.rung.aws.client("lambda", lasting=self.command.wait_seconds)
+        client = self.rung.aws.client("lambda", lasting=self.command.wait_seconds, slack=0)
         function = LambdaFunction(client, self.rung.names.function, clock=self.rung.clock)
         try:
             answer = function.invoke_once(event, self.version)
@@ -132,7 +132,8 @@ class _Invocation:
 
 def _refused(error: Exception) -> bool:
     """Say whether AWS refused the request as such. A throttle may come of a second sending on the way."""
-    status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    response = getattr(error, "response", None) or {}  # that of a lost answer is None
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return bool(error_code(error)) and 400 <= status < 500 and error_code(error) not in THROTTLES  # noqa: PLR2004
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import example_projects
@@ -19,9 +20,16 @@ _handler = handler
 
 
 def handler(event, context):
+    if "stepladder" in event:
+        return {"ok": event["stepladder"]["command"] == "migrate"}
     if context.invoked_function_arn.endswith("-production:live"):
         raise ValueError("broken behind the alias")
     return _handler(event, context)
+"""
+
+
+CHECKS = """def is_a_report(answer):
+    assert answer["report"].endswith(".json"), f"{answer} names no report"
 """
 
 
@@ -33,6 +41,10 @@ def shell(tmp_path_factory):
     project.locations["production"] = (PRODUCTION["account"], PRODUCTION["region"])
     settings = yaml.safe_load((project.folder / "invoke.yaml").read_text(encoding="utf-8"))
     settings["stepladder"]["environments"]["production"] = PRODUCTION
+    settings["stepladder"].setdefault("promotion", {})["checks"] = True
+    case = project.folder / "tests" / "smoke" / "answers.json"
+    case.write_text(json.dumps(json.loads(case.read_text("utf-8")) | {"check": "checks.py:is_a_report"}), "utf-8")
+    case.with_name("checks.py").write_text(CHECKS, "utf-8")
     (project.folder / "invoke.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     with project.local_cloud():
         roles.make_deployer(project.client("iam", "production"), ACCOUNT)
@@ -50,7 +62,7 @@ def test_an_account_that_has_nothing_yet_gets_all_that_a_release_needs(shell):
     shell.inv("function.invoke --env staging --event tests/events/event.json")
     promoted = shell.inv("promote")
     planned, _, applied = promoted.stderr.partition("foundation   production: ")
-    for root in ("staging/delivery: 25 to add", "production/foundation: 15 to add"):
+    for root in ("staging/delivery: 29 to add", "production/foundation: 15 to add"):
         name, _, counts = root.partition(": ")
         assert re.search(rf"plan {name} +{counts}", planned)
     assert all(word in applied for word in ("delivery     production: ", "service      production: "))
@@ -66,10 +78,14 @@ def test_a_plan_after_the_apply_is_empty(shell, env):
     assert "nothing to change" in shell.inv(f"tf.plan --env {env} --root delivery").stderr
 
 
-def test_a_version_that_fails_behind_the_alias_is_rolled_back_with_exit_code_3(shell):
+def test_a_version_that_fails_behind_the_alias_is_rolled_back_with_exit_code_3_and_its_migration_is_not(shell):
     shell.edit(lambda text: text + BROKEN)
-    shell.inv("deploy --env staging")
+    shell.env["INVOKE_STEPLADDER_RELEASE_COMMAND_COMMAND"] = "migrate"
+    assert "migrate on version 2: ok" in shell.inv("deploy --env staging").stderr
     ended = shell.inv("promote", code=3)
+    assert re.search(r"production: release command migrate of release \S+ ran at .*does not undo it", ended.stderr)
+    sent = json.loads(shell.inv("ledger.command --env production --json").stdout)
+    assert [(one["outcome"], one["version"]) for one in sent] == [("succeeded", "2")]
     assert "the promotion was rolled back: production" in ended.stderr
     assert "verified to serve what it did before" in ended.stderr
     rows = shell.statuses()

@@ -24,6 +24,7 @@ from stepladder.promotion.executors import PromotionActs, PromotionExecutor
 from stepladder.promotion.roots import RootPlan
 from stepladder.promotion.subject import PromotionOptions
 from stepladder.releases.interfaces import Applied
+from stepladder.settings.release_command import ReleaseCommandSettings
 
 PLACE = {"account": ACCOUNT, "region": REGION}
 POLICIES = {
@@ -162,6 +163,15 @@ def test_a_canary_that_compares_is_told_with_its_widths(tmp_path: Path, monkeypa
     )
     assert widths in " ".join(ladder.said.split())
     assert "compares" not in ladder.dry(hotfix=True)["rungs"][1]["targets"][0]
+
+
+def test_a_release_command_is_named_on_each_rung_that_gets_one(ladder: Ladder) -> None:
+    machine = ladder.machine
+    settings = replace(machine.settings, release_command=ReleaseCommandSettings(command="migrate"))
+    ladder.machine = StateMachine(replace(machine.rung, settings=settings))
+    ladder.dry()
+    text = " ".join(ladder.said.split())
+    assert text.count("send release command migrate unless it was done, then release") == 2
 
 
 def test_a_hotfix_is_told_with_the_shift_that_it_gets(ladder: Ladder) -> None:

@@ -194,6 +194,7 @@ def test_a_lost_answer_never_runs_the_command_again_in_silence(
         assert f"began at {began} on version 1, and whether it was done is unknown" in refused.value.message
         assert "`inv ledger.command --env staging --mark done`" in refused.value.hint
         assert "`inv ledger.command --env staging --mark again`" in refused.value.hint
+        assert not isinstance(lost, ReadTimeoutError) or "unknown (no answer within 10 s)" in refused.value.message
     assert len(migrations.commands) == 1
 
 
@@ -276,7 +277,8 @@ def test_a_rung_may_turn_the_command_off(tmp_path: Path) -> None:
 
 def test_a_dry_run_names_the_command(harness: DeployHarness) -> None:
     harness.deploy(dry_run=True)
-    assert "would publish, send release command migrate unless it was done for the image, test" in harness.printed
+    sent = "would publish, send release command migrate (at most 10 s) unless it was done for the image, test"
+    assert sent in harness.printed
 
 
 def test_the_runs_are_shown_newest_first(harness: DeployHarness, migrations: Migrations) -> None:
@@ -286,6 +288,9 @@ def test_the_runs_are_shown_newest_first(harness: DeployHarness, migrations: Mig
     with pytest.raises(RefusedError):
         harness.deploy()
     assert [run.outcome for run in ledger_command.show(harness.rung())] == ["begun", "succeeded"]
+    harness.source = "three"
+    harness.deploy()
+    assert ledger_command.decide(harness.rung(), "done").digest == digest("two"), "the one whose answer was lost"
     assert "unknown" in harness.out.getvalue()
     with pytest.raises(BadInputError, match="--mark is 'maybe'"):
         ledger_command.decide(harness.rung(), "maybe")
@@ -331,6 +336,10 @@ class TestSettings:
         longer = self.read(tmp_path, command="migrate", timeout_seconds=300)
         shorter = self.read(tmp_path, timeout=300, command="migrate", timeout_seconds=20)
         assert (longer and longer.wait_seconds, shorter and shorter.wait_seconds) == (90, 20)
+
+    def test_a_limit_above_the_functions_own_is_named_as_that(self, tmp_path: Path) -> None:
+        harness = DeployHarness(tmp_path, release_command={"command": "migrate", "timeout_seconds": 300})
+        assert release_command.limits(harness.settings, "staging") == "at most 15 s, the function's own timeout"
 
     @pytest.mark.parametrize(
         ("command", "problem"),

@@ -40,11 +40,14 @@ locals {
     scheduler  = "${local.ci_iam}:role/${service.name}-${local.ci_any[key]}schedule"
   } }
 
+  # The functions of the promotion; the last one is there where smoke cases have checks of their own.
+  ci_verbs = ["relay", "rollback", "validate", "verify", "smoke-check"]
+
   # The roles of the promotion have the region behind them in every location but the primary.
-  ci_pipeline_functions = [for verb in ["relay", "rollback", "validate", "verify"] : "${local.ci_regional.lambda}:function:${var.project}-pipeline-${verb}"]
+  ci_pipeline_functions = [for verb in local.ci_verbs : "${local.ci_regional.lambda}:function:${var.project}-pipeline-${verb}"]
   ci_delivery_suffix    = var.ci.primary ? "" : "-${var.region}"
   ci_delivery_roles = {
-    lambda = [for verb in ["relay", "rollback", "validate", "verify"] : "${local.ci_iam}:role/${var.project}-pipeline-${verb}${local.ci_delivery_suffix}"]
+    lambda = [for verb in local.ci_verbs : "${local.ci_iam}:role/${var.project}-pipeline-${verb}${local.ci_delivery_suffix}"]
     states = ["${local.ci_iam}:role/${var.project}-promotion${local.ci_delivery_suffix}"]
   }
   ci_machine    = "${local.ci_regional.states}:stateMachine:${var.project}-promotion"
@@ -211,10 +214,11 @@ locals {
     },
   ]
 
-  ci_delivery_log_groups = flatten([
-    for name in concat([for verb in ["relay", "rollback", "validate", "verify"] : "/aws/lambda/${var.project}-pipeline-${verb}"], ["/aws/vendedlogs/states/${var.project}-promotion"]) :
-    ["${local.ci_regional.logs}:log-group:${name}", "${local.ci_regional.logs}:log-group:${name}:*"]
-  ])
+  # The pipeline's log groups by their prefix, which no function of a service has: a policy has no room for six names twice.
+  ci_delivery_log_groups = [
+    for name in ["/aws/lambda/${var.project}-pipeline-*", "/aws/vendedlogs/states/${var.project}-promotion", "/aws/vendedlogs/states/${var.project}-promotion:*"] :
+    "${local.ci_regional.logs}:log-group:${name}"
+  ]
 
   # Reads of one service.
   ci_read_service = { for key, service in local.ci_services : key => concat(

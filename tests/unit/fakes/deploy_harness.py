@@ -139,7 +139,7 @@ class FakeAws:
     def __init__(self, clients: dict[str, Any]) -> None:
         self.clients = clients
 
-    def client(self, service: str, *, lasting: float = 0) -> Any:
+    def client(self, service: str, *, lasting: float = 0, slack: float = 0) -> Any:
         return self.clients[service]
 
     def account(self) -> str:
