@@ -265,11 +265,8 @@ class Deploy:
 
     def _cut_off_release(self) -> ReleaseEntry | None:
         """Print whose lock was taken over, and free what it left; return the release that is written in its stead."""
-        dead = self.rung.lock.taken_over
+        dead = self.rung.report_takeover()
         if dead:
-            self.rung.console.warn(
-                f"took over the lock that {dead.owner} (process {dead.pid}) left on {dead.since}: {dead.command}"
-            )
             for line in self.infra.free_lock_of(dead):
                 self.rung.console.warn(line)
             if dead.pending:

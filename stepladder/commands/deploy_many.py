@@ -35,6 +35,8 @@ from stepladder.releases.rung import Rung, uninterrupted
 from stepladder.releases.smoke_suite import UNTESTED_WARNING
 from stepladder.settings.functions import given
 
+_OVERTAKEN = (ALIAS_CHANGED, "changed-by-hand")
+"""The kinds of errors that another run may be the reason of, which ended before our locks."""
 AT_ONCE = 8  # functions that are worked on at once
 
 
@@ -84,7 +86,7 @@ class DeployMany:
         try:
             return self._once()
         except StepladderError as error:
-            if error.kind != ALIAS_CHANGED or any(each.returned for each in self.all.values()):
+            if error.kind not in _OVERTAKEN or any(each.returned for each in self.all.values()):
                 raise
             if not any(each.deploy.overtaken() for each in self.functions):
                 raise
@@ -173,16 +175,18 @@ class DeployMany:
 
     def _carry_out(self) -> None:
         self._begin()
-        if any(each.acts.lost_alias for each in self.acting):
-            self._hold(self.acting)
-            self._each([each for each in self.acting if each.acts.lost_alias], FunctionDeploy.restore_alias)
-        self._each([each for each in self.acting if each.is_releasing], FunctionDeploy.guard)
-        self.images.check_marks(self.acting, force=self.request.force)
-        self._make()
-        if all(each.name for each in self.acting):
+        acting = self.acting
+        lost = [each for each in acting if each.acts.lost_alias]
+        if lost:
+            self._hold(acting)
+            self._each(lost, FunctionDeploy.restore_alias)
+        self._each([each for each in acting if each.is_releasing], FunctionDeploy.guard)
+        self.images.check_marks(acting, force=self.request.force)
+        self._make(acting)
+        if all(each.name for each in acting):
             self._terraform.close()  # what other runs apply meanwhile is none of the functions' releases
-        self._hold(self.acting)
-        self._release(self.acting)
+        self._hold(acting)
+        self._release([each for each in acting if each.plan.acts])
 
     def _begin(self) -> None:
         """Take the environment's lock where it is needed; before the first foundation there is none."""
@@ -224,6 +228,8 @@ class DeployMany:
     def _again(self, functions: Sequence[FunctionDeploy]) -> None:
         """Read and plan again after another run was at work; its locks may have left a release to write down."""
         dead = self.rung.lock.taken_over if self.rung.lock.held else None
+        if dead and all(each.name for each in functions):
+            self.rung.report_takeover()
         for line in self.infra.free_lock_of(dead) if dead else ():
             self.rung.console.warn(line)
         for function in functions:
@@ -232,9 +238,8 @@ class DeployMany:
         self._read(functions)
         self._plan()
 
-    def _make(self) -> None:
+    def _make(self, acting: Sequence[FunctionDeploy]) -> None:
         """Apply Terraform and prepare the images: the images first where Terraform is to make a function of one."""
-        acting = self.acting
         if self.roots.acts and any(each.builds for each in acting):
             self.images.check_files([each for each in acting if each.builds])
         if self.roots.service.act:

@@ -132,13 +132,9 @@ class FunctionDeploy:
 
     def take_over(self) -> None:
         """Write down what the holder whose lock was taken over has left, and say whose it was."""
-        dead = self.rung.lock.taken_over
-        if dead:
-            self.rung.console.warn(
-                f"took over the lock that {dead.owner} (process {dead.pid}) left on {dead.since}: {dead.command}"
-            )
-            if dead.pending:
-                self.adopted = cut_off.adopt(self.rung, self.rung.alias(), self.rung.ledger.snapshot(self.rung.target))
+        dead = self.rung.report_takeover()
+        if dead and dead.pending:
+            self.adopted = cut_off.adopt(self.rung, self.rung.alias(), self.rung.ledger.snapshot(self.rung.target))
 
     def prepare(self, release_id: str) -> None:
         """Do all of the release that comes before traffic; record at once where no release is needed."""
@@ -203,7 +199,7 @@ class FunctionDeploy:
         current, entry = self.state.ledger.current, self.entry or self.adopted
         served, digest = (current.version, current.digest) if current else ("", "")
         return DeployReport(
-            self.rung.environment,
+            self.rung.target,
             result or self.result,
             version=entry.version if entry else served,
             previous_version=entry.previous_version if entry else served,

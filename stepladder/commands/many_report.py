@@ -67,8 +67,13 @@ def unchanged(rung: Rung, functions: Sequence[FunctionDeploy], roots: SharedRoot
         with rung.console.step(name) as step:
             step.skip(_reason(functions, name))
     rung.console.line()
-    rung.console.line(f"{rung.environment}: nothing to do, {len(functions)} functions are live")
+    rung.console.line(f"{rung.environment}: nothing to do, {several(functions, 'is', 'are')} live")
     return _report(rung, functions)
+
+
+def several(functions: Sequence[object], one: str, more: str) -> str:
+    """Return how many functions there are and a verb: `1 function is`, `3 functions are`."""
+    return f"1 function {one}" if len(functions) == 1 else f"{len(functions)} functions {more}"
 
 
 def _reason(functions: Sequence[FunctionDeploy], name: str) -> str:
@@ -76,7 +81,7 @@ def _reason(functions: Sequence[FunctionDeploy], name: str) -> str:
     if name == IMAGE:
         digests = {function.digest for function in functions}
         return f"unchanged, {short(digests.pop())}" if len(digests) == 1 else f"{len(digests)} images, unchanged"
-    return f"{len(functions)} functions serve the wanted images"
+    return f"{several(functions, 'serves', 'serve')} the wanted images"
 
 
 def previewed(
@@ -110,7 +115,7 @@ def previewed(
         raise refused[0]
     idle = len(functions) - len(described)
     rung.console.line()
-    rung.console.line(f"{rung.environment}: {len(described)} functions would change, {idle} would not")
+    rung.console.line(f"{rung.environment}: {several(described, 'would', 'would')} change, {idle} would not")
     report = _report(rung, functions)
     reports = {name: one if one.result == "unchanged" else _dry(one) for name, one in report.functions.items()}
     return ManyReport(rung.environment, "dry_run", "", reports)

@@ -105,7 +105,7 @@ class Rollback:
         changed = tuple(differences(served.configuration if served else {}, version.configuration))
         bad = served.digest if served and served.digest != target.digest and self.bad is not False else ""
         report = RollbackReport(
-            environment=rung.environment,
+            environment=rung.target,
             result="unchanged",
             version=target.version,
             previous_version=leaving,

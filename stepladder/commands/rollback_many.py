@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
+from stepladder.commands.many_report import several
 from stepladder.commands.rollback import Rollback, RollbackChoice
 from stepladder.commands.rollback_set import released_together
 from stepladder.core.errors import ExitCode, RollbackFailedError, StepladderError
@@ -189,8 +190,8 @@ class RollbackMany:
         console.line()
         if not console.as_json:
             console.table(HEAD, [_row(each.label, each.report) for each in functions if each.report])
-        count = sum(one.result == "rolled_back" for one in report.functions.values())
-        console.line(f"{self.rung.environment}: {count} functions rolled back, verified")
+        returned = [one for one in report.functions.values() if one.result == "rolled_back"]
+        console.line(f"{self.rung.environment}: {several(returned, 'is', 'are')} rolled back, verified")
         for digest in sorted({one.marked_bad for one in report.functions.values() if one.marked_bad}):
             console.line(f"image {short(digest)} is marked bad: deploy and promote refuse it without --force")
             console.hint(f"if it is good after all: `{marks.unmark_command(digest)}`")

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stepladder import images
 from stepladder.core.clock import seconds_of
@@ -112,7 +112,6 @@ class ProjectInfra:
         from stepladder import terraform
 
         rung = self.rung
-        named: dict[str, Any] = {"images": images} if images else {}
         done = terraform.ensure(
             rung.settings,
             rung.environment,
@@ -121,9 +120,9 @@ class ProjectInfra:
             step=step,
             image_uri=image_uri,
             live=live,
+            images=images or {},
             allow_destroy=self.allow_destroy,
             review=self.review(root),
-            **named,
         )
         summary = str(done.counts) if done.applied else "no changes"
         return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)

@@ -122,6 +122,15 @@ class Rung:
             except Exception as error:  # noqa: BLE001 - see the docstring
                 self.console.warn(f"the lock could not be given back ({error_code(error) or error}); it runs out")
 
+    def report_takeover(self) -> Holder | None:
+        """Print whose lock was taken over, and return who held it; None when nobody did."""
+        dead = self.lock.taken_over
+        if dead:
+            self.console.warn(
+                f"took over the lock that {dead.owner} (process {dead.pid}) left on {dead.since}: {dead.command}"
+            )
+        return dead
+
     def recover(self, holder: Holder) -> bool:
         """Recover a promotion that holds this environment's lock and has ended; say whether the lock may be free."""
         from stepladder.releases import ended_promotion

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -328,7 +332,7 @@ def test_a_dry_run_says_what_each_function_would_do_and_changes_nothing(live: Ma
     report = live.deploy_many(dry_run=True)
     assert report.result == "dry_run"
     assert "resizer: would publish, test and move the alias: new image" in live.printed
-    assert "1 functions would change, 2 would not" in live.printed
+    assert "1 function would change, 2 would not" in live.printed
     assert json.dumps(sorted(map(str, live.table.tables[TABLE].items()))) == before
     assert live.live_versions == EVERY
 
@@ -384,3 +388,113 @@ def test_the_record_lists_every_function(live: ManyHarness) -> None:
         ("released", "1", "2"),
         ("unchanged", "1", "1"),
     ]
+
+
+def interrupt() -> None:
+    """What Ctrl-C does: the main thread waits for the others just then."""
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.1)
+
+
+def test_an_interrupt_before_traffic_moves_nothing_and_gives_the_locks_back(live: ManyHarness) -> None:
+    live.source = "two"
+    live.many["mailer"].before("PublishVersion", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        live.deploy_many()
+    assert live.live_versions == EVERY
+    assert no_locks(live)
+    assert {item["cause"] for name in ("", "mailer") for item in entries(live, name)[1:]} <= {"interrupted"}
+    assert live.deploy_many().result == "released"
+
+
+def test_an_interrupt_while_aliases_move_waits_until_all_have_and_are_recorded(live: ManyHarness) -> None:
+    live.source = "two"
+    live.many["mailer"].before("UpdateAlias", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        live.deploy_many()
+    assert live.live_versions == {**EVERY, "": "2", "mailer": "2"}
+    assert [live.results(name)[1:] for name in ("", "mailer")] == [[("deploy", "2", "succeeded")]] * 2
+    assert no_locks(live)
+
+
+def entries(harness: ManyHarness, name: str) -> list[dict[str, Any]]:
+    return harness.items_of(f"staging-{name}" if name else "staging", "release#")
+
+
+def test_what_another_run_released_in_between_is_read_again(live: ManyHarness) -> None:
+    live.own_source["functions/resizer"] = "two"
+    other = ManyHarness.of(live)
+    other.own_source["functions/resizer"] = "three"
+
+    put = live.table.put_item
+
+    def overtaken(**request: Any) -> Any:
+        live.table.put_item = put  # type: ignore[method-assign]
+        other.deploy_many("resizer")
+        return put(**request)
+
+    live.table.put_item = overtaken  # type: ignore[method-assign]
+    assert live.deploy_many("resizer").result == "released"
+    assert "another run released here meanwhile" in live.printed
+    assert [version for _, version, result in live.results("resizer") if result == "succeeded"] == ["1", "2", "3"]
+
+
+def test_a_project_without_a_function_of_its_own_deploys_the_named_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    harness = ManyHarness(tmp_path, {"mailer": {}, "resizer": {}}, main=False)
+    assert set(harness.deploy_many().functions) == {"mailer", "resizer"}
+    assert harness.deploy_many().result == "unchanged"
+    harness.source = "two"
+    harness.deploy_many("mailer")
+    assert harness.live_versions == {"mailer": "2", "resizer": "1"}
+    assert harness.many.keys() == {"mailer", "resizer"}
+
+
+def test_above_the_lowest_rung_each_function_gets_what_the_rung_below_serves(live: ManyHarness) -> None:
+    upper = ManyHarness.above(live)
+    upper.source = upper.own_source["functions/resizer"] = "never built"
+    upper.deploy_many()
+    assert upper.pushed == []
+    assert {name: fake.versions["1"]["ImageUri"][-64:] for name, fake in upper.many.items()} == {
+        "": digest("one")[7:],
+        "mailer": digest("one")[7:],
+        "resizer": digest("own")[7:],
+    }
+    with pytest.raises(RefusedError, match=r"production-\w+: production.* gets its images by promotion"):
+        upper.deploy_many("mailer", "resizer")
+    upper.deploy_many("mailer", skip_ladder=True, why="an outage")
+    assert entries_of(upper, "production-mailer")[-1]["skipped_ladder"] == "an outage"
+
+
+def entries_of(harness: ManyHarness, target: str) -> list[dict[str, Any]]:
+    return harness.items_of(target, "release#")
+
+
+def test_a_hundred_functions_with_nothing_changed_cost_three_reads_of_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    harness = ManyHarness(tmp_path, {f"f{number:03}": {} for number in range(99)})
+    harness.deploy_many()
+    assert harness.deploy_many().result == "unchanged"
+    calls = Counter(harness.aws.calls)
+    assert calls == {"dynamodb:BatchGetItem": 3, "lambda:GetAlias": 100}
+    assert len(harness.hashed) == 1
+    assert len(harness.printed.splitlines()) < 10
+
+
+def test_locks_are_taken_in_the_order_of_their_names(live: ManyHarness) -> None:
+    live.source, live.own_source["functions/resizer"] = "two", "two"
+    order: list[str] = []
+    put = live.table.put_item
+
+    def noted(**request: Any) -> Any:
+        if request["Item"]["sk"]["S"] == "lock":
+            order.append(request["Item"]["pk"]["S"])
+        return put(**request)
+
+    live.table.put_item = noted  # type: ignore[method-assign]
+    live.deploy_many()
+    assert order == ["env#staging", "env#staging-mailer", "env#staging-resizer"]

@@ -52,7 +52,7 @@ def test_the_functions_of_the_newest_deploy_return_together(harness: ManyHarness
     assert harness.results("mailer")[-1] == ("rollback", "1", "succeeded")
     assert harness.results("resizer") == [("deploy", "1", "succeeded")]
     assert is_bad(harness, "two")
-    assert "staging: 2 functions rolled back, verified" in harness.printed
+    assert "staging: 2 functions are rolled back, verified" in harness.printed
     assert no_locks(harness)
 
 
