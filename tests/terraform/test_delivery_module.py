@@ -8,16 +8,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import machines_of_many
 import pytest
 import yaml
 
 from stepladder.core.names import Names
-from stepladder.promotion import definition
+from stepladder.promotion import definition, ladder
 from stepladder.settings import codepipeline, load
 from stepladder.terraform import function_packages
 
 pytestmark = pytest.mark.terraform
 
+MODULE = Path(__file__).parents[2] / "terraform" / "modules" / "delivery"
 INVENTORY = Path(__file__).with_name("delivery.yaml")
 PACKAGES = {
     verb: {"key": f"pipeline/{verb}-0.zip", "sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}
@@ -93,10 +95,10 @@ def modules(runner, make_root, write) -> dict[str, dict[str, dict[str, Any]]]:
         **PLACES,
     }
     code = "".join(write.call(name, "delivery", {"packages": PACKAGES, **given}) for name, given in calls.items())
-    test = runner.test(make_root({"main.tf": write.provider + code}))
+    test = runner.test(make_root({"main.tf": write.provider + code, "definition.tf": the_definition_of_many()}))
     test.setup(upgrade=False)
     plan = test.plan(output=True, refresh=False)
-    return {
+    return {"outputs": dict(plan.outputs)} | {
         address.removeprefix("module."): {
             resource["address"].removeprefix(f"{address}."): resource.get("values", {})
             for resource in module["resources"]
@@ -104,6 +106,33 @@ def modules(runner, make_root, write) -> dict[str, dict[str, dict[str, Any]]]:
         }
         for address, module in plan.root_module.child_modules.items()
     }
+
+
+def the_definition_of_many() -> str:
+    """The expression by which the module makes both Maps over targets distributed: its ARNs are unknown in a plan."""
+    text = (MODULE / "machine.tf").read_text("utf-8")
+    expression = re.search(r"^  distributed = .*?^  \)$", text, re.MULTILINE | re.DOTALL)
+    assert expression
+    file = 'file("${path.module}/modules/delivery/promotion.asl.json")'
+    outputs = 'output "distributed" {\n  value = local.distributed\n}\n'
+    return f"locals {{\n  definition = {file}\n{expression[0]}\n}}\n{outputs}"
+
+
+def test_of_many_targets_each_is_an_execution_of_its_own_by_the_same_states(modules):
+    made = json.loads(modules["outputs"]["distributed"])
+    assert made == machines_of_many.distributed(definition.load())
+    assert '"version": 0.0' in modules["outputs"]["distributed"], "CodeDeploy wants the AppSpec's version so"
+
+
+def test_python_and_terraform_agree_from_how_many_targets_on_each_is_an_execution_of_its_own():
+    text = (MODULE / "machine.tf").read_text("utf-8")
+    (number,) = re.findall(r"inline_targets = (\d+)$", text, re.MULTILINE)
+    assert int(number) == ladder.INLINE_TARGETS
+    at = {"account": NAMES.account, "region": NAMES.region}
+    given = {"project": "sample", "rungs": RUNGS, "environments": {name: at for rung in RUNGS for name in rung}}
+    for functions, is_distributed in ((4, False), (5, True)):
+        names = {f"fn{n}": {} for n in range(functions)}
+        assert ladder.is_distributed(load.load(given | {"functions": names}, Path())) is is_distributed
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from fakes.lambda_ import ACCOUNT, REGION
 from stepladder.core.console import Console
 from stepladder.core.errors import LockedError, RefusedError
 from stepladder.ledger import schema
-from stepladder.ledger.schema import InfraRecord
+from stepladder.ledger.schema import Current, InfraRecord
 from stepladder.promotion import infra
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.roots import RootPlan
@@ -28,7 +28,7 @@ class Roots:
     def __init__(self, tables):
         self.tables = tables
         self.did = []
-        self.images = {}
+        self.images, self.named = {}, {}
         self.destroyed = {}
         self.code = "one"
 
@@ -42,9 +42,9 @@ class Roots:
         self.did.append(f"init {self.name(rung, root)}")
         return (f"{root}/.terraform.lock.hcl was written",) if root == "delivery" else ()
 
-    def plan(self, rung, root, image_uri, step):
+    def plan(self, rung, root, image_uri, step, *, images=None):
         self.did.append(f"plan {self.name(rung, root)}")
-        self.images[rung.environment] = image_uri
+        self.images[rung.environment], self.named[rung.environment] = image_uri, images
         return RootPlan("1 to add", self.destroyed.get(self.name(rung, root), ()))
 
     def apply(self, rung, root, step):
@@ -63,7 +63,7 @@ class Roots:
 class Ladder:
     """A ladder whose lowest rung is deployed. `elsewhere` is in another account, whose ledger isn't there yet."""
 
-    def __init__(self, root, monkeypatch, *, approval=False, elsewhere=False):
+    def __init__(self, root, monkeypatch, *, approval=False, elsewhere=False, functions=()):
         harness = DeployHarness(root)
         production = {"account": OTHER, "region": REGION, "role_arn": "arn:aws:iam::222222222222:role/deployer"}
         there = {"account": ACCOUNT, "region": REGION}
@@ -73,6 +73,7 @@ class Ladder:
                 "environments": {"staging": there, "qa": there, "production": production if elsewhere else there},
                 "rungs": ["staging", "qa", "production"],
                 "promotion": {"rungs": {"production": {"approval": approval}}},
+                **({"functions": {name: {} for name in functions}} if functions else {}),
             },
             root,
         )
@@ -120,6 +121,21 @@ class Ladder:
 @pytest.fixture
 def ladder(tmp_path, monkeypatch):
     return Ladder(tmp_path, monkeypatch)
+
+
+def test_a_function_that_a_rung_lacks_is_created_from_the_image_that_is_promoted(tmp_path, monkeypatch):
+    ladder = Ladder(tmp_path, monkeypatch, functions=("mailer", "biller"))
+    ladder.record("env#qa", "service one")
+    ladder.record("env#production", "service one")
+    biller = Current("r1", "1", "sha256:" + "c" * 64, "", "", "")
+    ladder.machine.rung.ledger.set_current("staging-biller", biller, was=None)
+    digests = {"mailer": DIGEST}
+    assert infra.prepare(ladder.machine, ("production-mailer",), digests, roots=ladder.roots) == ("production",)
+    images = {name: uri.rpartition("@")[2] for name, uri in ladder.roots.named["production"].items()}
+    assert images == {"mailer": DIGEST, "biller": biller.digest}, "an apply has all functions of the environment"
+    assert ladder.roots.images["production"] is None, "its own function is there"
+    assert "qa" not in ladder.roots.named
+    assert ladder.infra("production").input_hash == "service one"
 
 
 def test_every_root_is_planned_before_the_first_is_applied_and_the_rungs_go_in_order(ladder):
