@@ -32,19 +32,20 @@ def init(c: Any, env: str, root: str = "service") -> None:
     help={
         "env": ENV,
         "root": ROOT,
-        "image": "Image by digest, for a function that doesn't exist yet.",
+        "image": "Image by digest, for a function that doesn't exist yet; <name>=<image> for one of several functions.",
         "lock": "Take the state lock (default); --no-lock for a role that may only read.",
         "lock_timeout": WAIT,
         "review": "Write the review that `inv ci.comment` shows, of every root unless --root names one.",
         "json": JSON,
     },
+    iterable=["image"],
     auto_shortflags=False,
 )
 def plan(
     c: Any,
     env: str,
     root: str = "",
-    image: str = "",
+    image: list[str] | None = None,
     lock: bool = True,
     lock_timeout: int = 60,
     review: bool = False,
@@ -55,7 +56,7 @@ def plan(
     from stepladder.releases.rung import opened
 
     rung = opened(c, env, "inv tf.plan", as_json=json)
-    options: PlanOptions = {"image_uri": image or None, "lock": lock, "lock_timeout": lock_timeout}
+    options: PlanOptions = {**infra.images(rung.settings, image or ()), "lock": lock, "lock_timeout": lock_timeout}
     if review:
         from stepladder.commands.review import review as write_review
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -16,6 +16,8 @@ from stepladder.releases import applied_root, restore
 from stepladder.releases.adapters import ProjectInfra
 from stepladder.releases.interfaces import Applied
 from stepladder.releases.rung import Rung
+from stepladder.settings import functions
+from stepladder.settings.load import Settings
 from stepladder.terraform import losses, roots, saved_plan
 from stepladder.terraform.actions import ApplyOutcome
 from stepladder.terraform.allowed import REVIEWED, Allowed, flags
@@ -28,11 +30,22 @@ _SIGNS = {"create": "+", "import": "<", "update": "~", "replace": "-/+", "delete
 
 
 class PlanOptions(TypedDict, total=False):
-    """Options of `terraform.plan`: a new function's image, whether the state is locked, seconds to wait for that."""
+    """Options of `terraform.plan`: new functions' images, whether the state is locked, seconds to wait for that."""
 
     image_uri: str | None
+    images: Mapping[str, str]
     lock: bool
     lock_timeout: int
+
+
+def images(settings: Settings, given: Iterable[str]) -> PlanOptions:
+    """Return the images that `--image` names: that of the project's own function, and `<name>=<image>` of others.
+
+    Raises `BadInputError` for the name of no function.
+    """
+    pairs = [each.partition("=") for each in given if each]
+    every = {functions.given(settings, name) if equals else "": image or name for name, equals, image in pairs}
+    return {"image_uri": every.pop("", None), "images": every}
 
 
 def plan(rung: Rung, root: str, **wanted: Unpack[PlanOptions]) -> None:

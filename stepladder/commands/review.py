@@ -82,7 +82,7 @@ def _planned(rung: Rung, root: str, wanted: PlanOptions) -> RootReview | None:
     settings, environment = rung.settings, rung.environment
     with rung.console.step(f"plan {root}") as step:
         try:
-            options: PlanOptions = wanted if root == "service" else {**wanted, "image_uri": None}
+            options: PlanOptions = wanted if root == "service" else {**wanted, "image_uri": None, "images": {}}
             saved, notes = terraform.plan(settings, environment, root, aws=rung.aws, step=step, **options)
         except NoStateError:
             if rung.ledger.snapshot(environment).exists:

@@ -12,7 +12,7 @@ from stepladder.core.similar import did_you_mean
 from stepladder.terraform import functions
 from stepladder.terraform.allowed import Allowed, flags
 from stepladder.terraform.events import ResourceChange
-from stepladder.terraform.roots import NO_DIGEST, Root
+from stepladder.terraform.roots import NO_DIGEST, NO_IMAGES, Root
 
 FUNCTION = "aws_lambda_function"
 
@@ -59,7 +59,12 @@ creation failed can't be fixed in place."""
 
 
 def check(
-    at: Root, changes: tuple[ResourceChange, ...], image_uri: str | None, *, allow_destroy: Allowed = False
+    at: Root,
+    changes: tuple[ResourceChange, ...],
+    image_uri: str | None,
+    images: Mapping[str, str] = NO_IMAGES,
+    *,
+    allow_destroy: Allowed = False,
 ) -> None:
     """Refuse to lose data or callers unasked; the commands that do so are those of the plan and its apply."""
     every = destroyed(changes)
@@ -68,8 +73,10 @@ def check(
         return
     what = ", ".join(f"{change.address} ({change.action})" for change in lost)
     where = f"--env {at.environment.name} --root {at.name}"
-    creates = any(change.type == FUNCTION and change.action in {"create", "replace"} for change in changes)
-    planned = f"{where} --image {image_uri}" if creates and image_uri else where
+    created = {_named(change.address) for change in changes if change.type == FUNCTION and change.action in _MAKES}
+    given = [f"--image {image_uri}"] if image_uri and "" in created else []
+    given += [f"--image {name}={image}" for name, image in images.items() if name in created]
+    planned = " ".join((where, *given))
     raise RefusedError(
         f"the plan of {at.label} would destroy what holds data or callers: {what}",
         kind="plan-destroys",

@@ -26,7 +26,7 @@ def preview(
 ) -> tuple[Counts, tuple[str, ...]]:
     """Return what `changes` would do, in numbers, and notes. Raises as `ensure`, also when that would refuse."""
     planned, notes = changes(settings, env, root, aws=aws, step=step, image_uri=image_uri, images=images)
-    losses.check(roots.root(settings, env, root), planned, image_uri, allow_destroy=allow_destroy)
+    losses.check(roots.root(settings, env, root), planned, image_uri, images, allow_destroy=allow_destroy)
     return events.count(planned), notes
 
 

@@ -262,7 +262,7 @@ def check(saved: SavedPlan, now: Inputs) -> None:
 
 def check_destroys(saved: SavedPlan, *, allow_destroy: Allowed) -> None:
     """Refuse to lose data or callers unasked, and to create a function from no image."""
-    losses.check(saved.at, saved.changes, saved.image_uri, allow_destroy=allow_destroy)
+    losses.check(saved.at, saved.changes, saved.image_uri, saved.images, allow_destroy=allow_destroy)
     if saved.needs_image:
         raise RefusedError(
             f"the plan of {saved.at.label} creates {', '.join(saved.needs_image)} and was made without an image of it",

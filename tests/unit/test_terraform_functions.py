@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from fakes.terraform import project
 
-from stepladder.core.errors import BadInputError
+from stepladder.commands import infra
+from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.settings.load import Settings
 from stepladder.terraform import events, functions, inputs_hash, losses, overrides, references, roots
 from stepladder.terraform.events import ResourceChange
@@ -116,6 +117,20 @@ def test_a_function_that_is_created_must_have_its_own_image(
     address: str, images: dict[str, str], own: bool, lacks: bool
 ) -> None:
     assert losses.may_lack_image([created(address)], images, own=own) is lacks
+
+
+def test_a_plan_takes_an_image_for_each_function_that_it_creates(tmp_path: Path) -> None:
+    settings = several(tmp_path)
+    assert infra.images(settings, ()) == {"image_uri": None, "images": {}}
+    assert infra.images(settings, (IMAGE, f"mailer={IMAGE}")) == {"image_uri": IMAGE, "images": {"mailer": IMAGE}}
+    assert infra.images(settings, (f"main={IMAGE}",)) == {"image_uri": IMAGE, "images": {}}
+    with pytest.raises(BadInputError, match="no function 'mailr'"):
+        infra.images(settings, (f"mailr={IMAGE}",))
+    lost = ResourceChange("aws_dynamodb_table.orders", "delete", "aws_dynamodb_table")
+    planned = (lost, created('module.functions["mailer"].aws_lambda_function.this'))
+    with pytest.raises(RefusedError) as caught:
+        losses.check(service(settings), planned, None, {"mailer": IMAGE, "report": IMAGE})
+    assert f"`inv tf.plan --env staging --root service --image mailer={IMAGE}`" in caught.value.hint
 
 
 def test_references_reach_functions_as_templates_and_plain_texts_as_they_are(tmp_path: Path) -> None:
