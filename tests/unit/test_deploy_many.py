@@ -498,3 +498,25 @@ def test_locks_are_taken_in_the_order_of_their_names(live: ManyHarness) -> None:
     live.table.put_item = noted  # type: ignore[method-assign]
     live.deploy_many()
     assert order == ["env#staging", "env#staging-mailer", "env#staging-resizer"]
+
+
+def test_a_release_command_that_fails_for_one_function_moves_none_and_each_has_its_own_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    command = {"release_command": {"command": "migrate"}}
+    harness = ManyHarness(tmp_path, {"mailer": command, "orders": {}}, **command)
+    sent: list[tuple[str, Any]] = []
+    for name, function in harness.many.items():
+        function.handler = lambda _image, payload, name=name: (
+            sent.append((name, payload["stepladder"]["environment"])) or {"ok": name != "mailer"},
+            False,
+        )
+    with pytest.raises(RefusedError, match="release command migrate of staging-mailer failed on version 1") as caught:
+        harness.deploy_many()
+    assert caught.value.exit_code == ExitCode.REFUSED
+    assert sorted(sent) == [("", "staging"), ("mailer", "staging-mailer")]
+    assert set(harness.live_versions.values()) == {"$LATEST"}
+    records = {pk: item["outcome"]["S"] for (pk, _), item in harness.table.tables[TABLE].items() if "command#" in pk}
+    assert records == {"command#staging": "succeeded", "command#staging-mailer": "failed"}
+    assert no_locks(harness)
