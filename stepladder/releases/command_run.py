@@ -126,9 +126,10 @@ def carry_out(
 
 
 def event_of(command: ReleaseCommand, occasion: Occasion) -> dict[str, Any]:
-    """Return the event."""
-    marker = {"command": command.name, "release": occasion.release_id, "environment": occasion.target}
-    return {**command.event, MARKER: marker}
+    """Return the event; one of several functions is named by `function`."""
+    environment, _, function = occasion.target.partition("-")  # an environment's name has no hyphen
+    marker = {"command": command.name, "release": occasion.release_id, "environment": environment}
+    return {**command.event, MARKER: marker | ({"function": function} if function else {})}
 
 
 def _send(

@@ -509,13 +509,14 @@ def test_a_release_command_that_fails_for_one_function_moves_none_and_each_has_i
     sent: list[tuple[str, Any]] = []
     for name, function in harness.many.items():
         function.handler = lambda _image, payload, name=name: (
-            sent.append((name, payload["stepladder"]["environment"])) or {"ok": name != "mailer"},
+            sent.append((name, [payload["stepladder"].get(key) for key in ("environment", "function")]))
+            or {"ok": name != "mailer"},
             False,
         )
     with pytest.raises(RefusedError, match="release command migrate of staging-mailer failed on version 1") as caught:
         harness.deploy_many()
     assert caught.value.exit_code == ExitCode.REFUSED
-    assert sorted(sent) == [("", "staging"), ("mailer", "staging-mailer")]
+    assert sorted(sent) == [("", ["staging", None]), ("mailer", ["staging", "mailer"])]
     assert set(harness.live_versions.values()) == {"$LATEST"}
     records = {pk: item["outcome"]["S"] for (pk, _), item in harness.table.tables[TABLE].items() if "command#" in pk}
     assert records == {"command#staging": "succeeded", "command#staging-mailer": "failed"}
