@@ -203,7 +203,7 @@ def test_what_needs_a_deleted_alias_says_that_it_was_deleted_and_what_restores_i
         lambda: live_smoke.smoke(rung),
         lambda: Rollback(rung).run(),
         lambda: release_existing.release(rung, version="1"),
-        lambda: subject.read_lowest(rung, "staging"),
+        lambda: subject.read_lowest(rung),
     ):
         with pytest.raises(RefusedError, match="alias live of hello-staging was deleted; it served version 1") as gone:
             command()
