@@ -62,7 +62,7 @@ def _print(console: Console, rows: list[tuple[list[str], str, dict[str, Any]]], 
         console.json(document) if console.as_json else console.data(line)
         return
     if console.as_json:
-        console.json([{"functions": [name or functions.MAIN for name in names], **each} for names, _, each in rows])
+        console.json([{"functions": names, **each} for names, _, each in rows])
         return
     for names, line, _ in rows:
         console.data(f"{line} {named(names)}")

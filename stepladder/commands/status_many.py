@@ -48,7 +48,7 @@ def show(rungs: list[Rung], function: str = "", *, clock: Callable[[], float], e
     if not console.as_json:
         status_rows.show(console, rungs[0].settings, statuses, clock(), every=every)
     records = [
-        {**each.record(), "rung": view.environment, "function": view.settings.name_of_function or functions.MAIN}
+        {**each.record(), "rung": view.environment, "function": view.settings.name_of_function}
         for view, each in zip(views, statuses, strict=True)
     ]
     status.conclude(console, statuses, records)

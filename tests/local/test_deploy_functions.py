@@ -52,6 +52,12 @@ def test_several_functions_are_deployed_changed_refused_and_rolled_back(project:
     record = project.inv("rollback", "--env", "staging", "--json").json
     assert [one["name"] for one in record["functions"]] == ["", "f001", "f002"]
     assert says(project) == {"": "one", "f001": "one", "f002": "one", "solo": "two"}
+    project.cloud.reset_calls()
+    shown = {each["function"]: each for each in project.inv("status", "--env", "staging", "--json").json}
+    assert project.cloud.calls().count("lambda:GetAlias") == len(shown) == 4
+    assert {shown[name]["digest"] == shown[""]["digest"] for name in ("f001", "f002")} == {True}
+    assert shown["solo"]["digest"] != shown[""]["digest"]
+    assert {each["drift"] for each in shown.values()} == {""}
 
 
 def test_a_killed_deploy_of_several_functions_is_finished_by_the_next(project: ManyFunctions) -> None:

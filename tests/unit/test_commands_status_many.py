@@ -79,7 +79,7 @@ def test_json_has_a_record_for_each_with_its_rung_and_function(few: ManyHarness)
     show(few, as_json=True)
     records = json.loads(few.out.getvalue())
     assert [(each["environment"], each["rung"], each["function"]) for each in records] == [
-        ("staging", "staging", "main"),
+        ("staging", "staging", ""),
         ("staging-mailer", "staging", "mailer"),
         ("staging-resizer", "staging", "resizer"),
     ]

@@ -235,6 +235,6 @@ def test_the_images_of_several_functions_are_printed_with_their_functions(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" ", 1)[1] for line in lines] == ["main, plain", "mailer"]
     commands.push(settings, Console(as_json=True), aws, "staging")  # type: ignore[arg-type]
-    assert [each["functions"] for each in json.loads(capsys.readouterr().out)] == [["main", "plain"], ["mailer"]]
+    assert [each["functions"] for each in json.loads(capsys.readouterr().out)] == [["", "plain"], ["mailer"]]
     commands.push(settings, Console(), aws, "staging", "mailer")  # type: ignore[arg-type]
     assert capsys.readouterr().out.splitlines() == [lines[1].split(" ")[0]]
