@@ -17,7 +17,10 @@ from fakes.deploy_harness import TABLE, digest
 from fakes.errors import BROKEN, DENIED, THROTTLED
 from fakes.many_harness import ManyHarness
 
+from stepladder.commands.deploy import DeployOptions
+from stepladder.commands.deploy_many import run
 from stepladder.core.errors import (
+    BadInputError,
     ExitCode,
     LockedError,
     RefusedError,
@@ -521,3 +524,12 @@ def test_a_release_command_that_fails_for_one_function_moves_none_and_each_has_i
     records = {pk: item["outcome"]["S"] for (pk, _), item in harness.table.tables[TABLE].items() if "command#" in pk}
     assert records == {"command#staging": "succeeded", "command#staging-mailer": "failed"}
     assert no_locks(harness)
+
+
+def test_a_project_with_its_own_function_alone_has_the_deploy_of_one(tmp_path: Path) -> None:
+    harness = ManyHarness(tmp_path, {})
+    report = run(harness.rung(), ["main"], harness.images, harness, DeployOptions(no_smoke=True))
+    assert "functions" not in report.record()
+    assert "staging: version 1 is live" in harness.printed
+    with pytest.raises(BadInputError, match="there is no function 'mailer'"):
+        run(harness.rung(), ["mailer"], harness.images, harness, DeployOptions(no_smoke=True))

@@ -211,3 +211,16 @@ def test_elsewhere_nothing_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     job_page.failed(Console(err=err, live=False), "inv deploy", BadInputError("no"))
     job_page.annotate(Console(err=err, live=False), [Annotation("no")])
     assert (err.getvalue(), list(tmp_path.iterdir())) == ("", [])
+
+
+def test_a_deploy_of_several_functions_is_one_summary_with_a_line_for_each_that_changed(github: Path) -> None:
+    functions = [
+        {**DEPLOYED, "environment": "staging-mailer", "name": "mailer"},
+        {**DEPLOYED, "name": "", "result": "unchanged", "previous_version": "13"},
+    ]
+    job_page.deployed({"environment": "staging", "result": "released", "release_id": "r1", "functions": functions})
+    summary = (github / "STEP_SUMMARY").read_text()
+    assert "### staging: released" in summary
+    assert "* mailer: released, version `12` -> `13`" in summary
+    assert summary.count("version") == 1
+    assert "\nr1\n" in (github / "OUTPUT").read_text()

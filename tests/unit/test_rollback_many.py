@@ -160,3 +160,45 @@ def test_a_second_rollback_goes_further_down(harness: ManyHarness) -> None:
     roll_back(harness)
     roll_back(harness)
     assert harness.live_versions == {"": "1", "mailer": "1", "resizer": "1"}
+
+
+def test_a_function_whose_traffic_is_half_shifted_returns_alone(harness: ManyHarness) -> None:
+    harness.own_source["functions/resizer"] = "new"
+    harness.deploy_many()
+    harness.source = "three"
+    harness.deploy_many()
+    harness.many["resizer"].point("1", {"2": 0.1})
+    assert list(roll_back(harness, bad=False).functions) == ["resizer"]
+    assert harness.live_versions == {"": "3", "mailer": "3", "resizer": "2"}
+
+
+def test_a_deploy_that_was_killed_between_two_records_returns_whole(
+    harness: ManyHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness.source = "three"
+    left = [1]
+
+    def called(what: str) -> None:
+        left[0] -= what == "TransactWriteItems"
+        if left[0] < 0:
+            raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(harness.table, "called", called)
+        with pytest.raises(KilledError):
+            harness.deploy_many()
+    for (_, sk), item in harness.table.tables[TABLE].items():
+        if sk == "lock":
+            item |= {"boot_id": {"S": "another boot"}, "expires": {"N": "1"}}
+    assert sorted(roll_back(harness).functions) == ["", "mailer"]
+    assert harness.live_versions == {"": "2", "mailer": "2", "resizer": "1"}
+
+
+def test_a_project_with_its_own_function_alone_has_the_rollback_of_one(tmp_path: Path) -> None:
+    alone = ManyHarness(tmp_path, {})
+    for source in ("one", "two"):
+        alone.source = source
+        alone.deploy_many()
+    report = run(alone.rung(), ["main"], RollbackOptions())
+    assert "functions" not in report.record()
+    assert (report.result, alone.live_versions) == ("rolled_back", {"": "1"})
