@@ -35,6 +35,7 @@ _COPIED = ("source", "version")
 _OUTPUT = re.compile(r'^[ \t]*output\s+"?([\w-]+)"?\s*\{', re.MULTILINE)
 _OWN = re.compile(rf"\bmodule\.{SERVICE}\.([A-Za-z_][\w-]*)")
 _ANY_OF_OWN = re.compile(rf"\bmodule\.{SERVICE}\b")
+_ADDRESS = re.compile(rf'module\.{MODULE}\["([^"]+)"\]\.')
 _HEAD = re.compile(r'      "([^"]+)": \{$')
 _DECLARED = re.compile(rf'^[ \t]*(?:module|output)\s+"?{MODULE}"?\s*\{{', re.MULTILINE)
 
@@ -47,6 +48,12 @@ def names(settings: Settings) -> tuple[str, ...]:
 def address(name: str) -> str:
     """Return where a function's resources are in the root; the project's own one has no name."""
     return f'module.{MODULE}["{name}"]' if name else f"module.{SERVICE}"
+
+
+def name_in(resource: str) -> str:
+    """Return the name of the function that a resource's address is of; empty for the project's own and for all else."""
+    match = _ADDRESS.match(resource)
+    return match[1] if match else ""
 
 
 def arguments(settings: Settings, environment: str) -> dict[str, dict[str, Any]]:

@@ -14,13 +14,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stepladder.core.aws import ABSENT_IN_S3, Aws, error_code
 from stepladder.core.errors import RefusedError
 from stepladder.core.names import Names
-from stepladder.terraform import pipeline_resources, trigger_resources
+from stepladder.terraform import functions, pipeline_resources, trigger_resources
 from stepladder.terraform.trigger_resources import KEY, NAME
 
 _ABSENT = ABSENT_IN_S3 | frozenset(
@@ -96,6 +96,7 @@ def _find(aws: Aws, names: Names, change: Mapping[str, Any]) -> ExistingResource
     from botocore.exceptions import ClientError
 
     kind, values = change["type"], {**change["change"]["after"], KEY: change.get("index"), NAME: change.get("name")}
+    names = replace(names, name_of_function=functions.name_in(str(change["address"])))
     try:
         return FINDERS[kind](aws, names, values)
     except KeyError:  # a name that is only known after the apply: nothing of that name can be there

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -40,7 +39,6 @@ HARMLESS = frozenset(
 `allow_destroy`, also those that nobody here has heard of."""
 
 _MAKES = frozenset({"create", "replace"})
-_NAMED = re.compile(rf'module\.{functions.MODULE}\["([^"]+)"\]\.')
 
 REMADE = frozenset(
     {
@@ -73,7 +71,9 @@ def check(
         return
     what = ", ".join(f"{change.address} ({change.action})" for change in lost)
     where = f"--env {at.environment.name} --root {at.name}"
-    created = {_named(change.address) for change in changes if change.type == FUNCTION and change.action in _MAKES}
+    created = {
+        functions.name_in(change.address) for change in changes if change.type == FUNCTION and change.action in _MAKES
+    }
     given = [f"--image {image_uri}"] if image_uri and "" in created else []
     given += [f"--image {name}={image}" for name, image in images.items() if name in created]
     planned = " ".join((where, *given))
@@ -102,14 +102,13 @@ def names_of(lost: Iterable[ResourceChange]) -> tuple[str, ...]:
 
 def _removed(lost: Iterable[ResourceChange]) -> frozenset[str]:
     """Return the addresses of the named functions that are destroyed as a whole, as when the settings lose them."""
-    named = (_NAMED.match(change.address) for change in lost if (change.type, change.action) == (FUNCTION, "delete"))
-    return frozenset(match[0].removesuffix(".") for match in named if match)
+    gone = (change for change in lost if (change.type, change.action) == (FUNCTION, "delete"))
+    return frozenset(functions.address(name) for change in gone if (name := functions.name_in(change.address)))
 
 
 def _within(change: ResourceChange, gone: frozenset[str]) -> str:
     """Return the function among those `gone` that a change is of; empty when it is of none."""
-    match = _NAMED.match(change.address)
-    address = match[0].removesuffix(".") if match else ""
+    address = functions.address(functions.name_in(change.address))
     return address if address in gone else ""
 
 
@@ -152,13 +151,7 @@ def may_lack_image(changes: Iterable[ResourceChange], images: Mapping[str, str],
     `own` says that the image is known which the project's own function is created with, and any of the project's code.
     """
     created = [change.address for change in changes if change.type == FUNCTION and change.action in _MAKES]
-    return any(name not in images if (name := _named(address)) else not own for address in created)
-
-
-def _named(address: str) -> str:
-    """Return the name of the function that an address is of; empty for the project's own one and all else."""
-    match = _NAMED.match(address)
-    return match[1] if match else ""
+    return any(name not in images if (name := functions.name_in(address)) else not own for address in created)
 
 
 def imageless(plan: Mapping[str, Any]) -> tuple[str, ...]:

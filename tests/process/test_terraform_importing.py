@@ -295,6 +295,18 @@ def test_a_mapping_is_found_by_its_own_queue_and_never_that_of_another_trigger(
     assert found.id == "of theirs"
 
 
+def test_a_mapping_of_one_of_several_functions_is_found_by_that_functions_queue_and_alias(
+    terraform_harness: TerraformHarness,
+) -> None:
+    own = terraform_harness.at.names.function
+    wanted = mapping("this")
+    wanted["address"] = wanted["address"].replace("module.service", 'module.functions["mailer"]')
+    assert imports(terraform_harness, FakeMappings(own), wanted) == []
+    (found,) = imports(terraform_harness, FakeMappings(own, f"{own}-mailer"), wanted)
+    assert found == importing.Import(wanted["address"], f"of {own}-mailer")
+    assert 'to = module.functions["mailer"].aws_lambda_event_source_mapping.queue["this"]' in found.block()
+
+
 class FakeApis:
     """API Gateway with one API, on two pages."""
 
