@@ -54,7 +54,8 @@ def of(settings: Settings, environment: str = "", deployed: Deployed | None = No
         **secrets.variables(settings, environment),
     }
     own = {name: references.literal(text) for name, text in given.items() if not references.has(text)}
-    read = made_variables.read(settings.root)
+    # What the root's code merges in by hand is for its own call of the module.
+    read = made_variables.Made() if settings.name_of_function else made_variables.read(settings.root)
     made = replace(read, names=read.names | (given.keys() - own.keys()))
     if not made:
         return FunctionVariables(own)

@@ -11,13 +11,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from stepladder.core.errors import BadInputError
 from stepladder.core.names import Names
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import codepipeline, locations, rung_gates
+from stepladder.settings import rung_gates
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.function import FunctionSettings
 from stepladder.settings.load import Settings
@@ -27,20 +26,33 @@ from stepladder.terraform import (
     ci_variables,
     earlier_roots,
     files,
-    function_packages,
     functions,
     overrides,
-    service_variables,
 )
 from stepladder.terraform.distributions import TERRAFORM
-from stepladder.terraform.service_variables import IMAGE, NO_DIGEST
+from stepladder.terraform.root_variables import (
+    NO_IMAGES,
+    awaits_release,
+    kept_variables,
+    later,
+    planned_variables,
+    variables,
+)
+from stepladder.terraform.service_variables import NO_DIGEST
 
-__all__ = ["NO_DIGEST", "ROOTS", "Root", "root"]
+__all__ = [
+    "NO_DIGEST",
+    "NO_IMAGES",
+    "ROOTS",
+    "Root",
+    "awaits_release",
+    "later",
+    "planned_variables",
+    "root",
+    "variables",
+]
 ROOTS = ("foundation", "service", "delivery")
 LOCK_FILE = ".terraform.lock.hcl"
-
-_NOT_HASHED = (IMAGE, functions.IMAGES)  # releases own them: a new image is no reason to run Terraform
-NO_IMAGES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -164,52 +176,6 @@ def existing(settings: Settings, env: str) -> list[Root]:
     return [at for at in every if any(at.source_dir.glob("*.tf"))]
 
 
-def variables(at: Root, image_uri: str | None = None, images: Mapping[str, str] = NO_IMAGES) -> dict[str, Any]:
-    """Return a root's variables, as docs/reference/terraform.md lists them.
-
-    `image_uri` (`<repository>@sha256:...`) counts only when the service's function is created, and each of `images`, by
-    name, when one of several functions is. Without one a placeholder digest is given, and a plan that would create the
-    function from it is never applied.
-    """
-    settings, env = at.settings, at.environment
-    common = service_variables.common(settings, env.name)
-    if at.name == "foundation":
-        same_location = [
-            e.name for e in settings.environments.values() if (e.account, e.region) == (env.account, env.region)
-        ]
-        return common | {"environments": sorted(same_location)} | _later(at)
-    if at.name == "service":
-        own = service_variables.of_root(settings, env.name, at.source_dir, image_uri)
-        return own | functions.images(settings, env.name, images)
-    return common | {
-        "packages": {
-            p.verb: {"key": p.key, "sha256": p.sha256}
-            for p in function_packages.build_all(checks=settings.promotion.checks)
-        },
-        **locations.variables(settings, env.name),
-        **variables_of(settings.promotion, at.name),
-        **_later(at),
-    }
-
-
-def _later(at: Root) -> dict[str, Any]:
-    """Return the variables of a foundation or a delivery that only settings give which its root may be older than."""
-    settings, env = at.settings, at.environment
-    named = functions.names(settings)
-    if at.name == "foundation":
-        return ci_variables.foundation(settings, env.name) | ({"functions": True} if named else {})
-    every: dict[str, Any] = {"functions": {"main": settings.main, "names": sorted(named)}} if named else {}
-    if any(policy.reads_metrics for policy in settings.promotion.policies.values()):
-        every["judges_versions"] = True
-    every |= rung_gates.delivery(settings, env.name)
-    return {**_codepipeline(settings, env), **ci_variables.bounds(settings, env.name), **every}
-
-
-def _codepipeline(settings: Settings, env: EnvironmentSettings) -> dict[str, Any]:
-    """Return the pipeline that the primary location's delivery root makes; without one nothing is given."""
-    return {"codepipeline": codepipeline.variable(settings)} if ci_variables.has_pipeline(settings, env.name) else {}
-
-
 def backend_configuration(at: Root) -> dict[str, Any]:
     """Return the S3 backend's configuration: encrypted, with S3's own lock (Terraform >= 1.10)."""
     return {
@@ -227,7 +193,7 @@ def override(at: Root) -> str:
     Raises `BadInputError` when the root's own code leaves no way to do so.
     """
     if at.name != SERVICE:
-        return overrides.later(_later(at), at.source_dir, at.name)
+        return overrides.later(later(at), at.source_dir, at.name)
     untouched = {
         **variables_of(Settings(at.settings.root), SERVICE),
         **FunctionSettings().variables,
@@ -286,20 +252,6 @@ def snapshot(at: Root, extra: Mapping[str, str]) -> None:
         files.write_text(at.snapshot_dir / name, text, mode=0o600)  # environment variables, as in the variables' file
 
 
-def awaits_release(at: Root, outputs: Mapping[str, Any]) -> bool:
-    """Say whether an apply with these outputs left something to the apply after the first release.
-
-    AWS provisions no concurrency for an alias on $LATEST.
-    """
-    named = outputs.get(functions.OUTPUT) or {}
-    every = [(at.environment, outputs if at.settings.main else {})]
-    every += [
-        (at.settings.of_function(name).environment(at.environment.name), named.get(name) or {})
-        for name in functions.names(at.settings)
-    ]
-    return any(env.function.provisioned_concurrency and own.get("provisioned_concurrency") == 0 for env, own in every)
-
-
 def inputs_hash(settings: Settings, env: str, name: str) -> str:
     """Return the hash of all that decides a root's result: code, modules, variables, backend, lock file.
 
@@ -321,7 +273,7 @@ def hash_of(at: Root, *, unfinished: bool = False) -> str:
             "code": own,
             "lock": files.sha256_file(at.lock_file),
             "modules": shared,
-            "variables": _kept_variables(at),
+            "variables": kept_variables(at),
             **({"unfinished": True} if unfinished else {}),
         }
     )
@@ -329,17 +281,4 @@ def hash_of(at: Root, *, unfinished: bool = False) -> str:
 
 def kept_variables_hash(at: Root) -> str:
     """Return the hash of a root's variables without the image, which a release owns."""
-    return files.sha256_mapping(_kept_variables(at))
-
-
-def planned_variables(at: Root, image_uri: str | None, images: Mapping[str, str]) -> dict[str, Any]:
-    """Return all that a plan is given, images too."""
-    return {**variables(at, image_uri, images), **_of_functions(at)}
-
-
-def _kept_variables(at: Root) -> dict[str, Any]:
-    return {**{key: value for key, value in variables(at).items() if key not in _NOT_HASHED}, **_of_functions(at)}
-
-
-def _of_functions(at: Root) -> dict[str, Any]:
-    return functions.hashed(at.settings, at.environment.name) if at.name == SERVICE else {}
+    return files.sha256_mapping(kept_variables(at))

@@ -405,7 +405,7 @@ def test_the_foundation_is_named_as_the_tasks_name_it(planned):
 
 @pytest.mark.parametrize("call", SERVICES)
 def test_a_service_is_named_as_the_tasks_name_it(planned, call):
-    names = Names("sample", named(call).removeprefix("sample-"), "123456789012", "eu-west-1")
+    names = Names("sample", call, "123456789012", "eu-west-1", CALLS[call][1].get("function", ""))
     values = planned.values[call]
     assert values["aws_lambda_function.this"]["function_name"] == names.function
     assert values["aws_lambda_alias.live"]["name"] == ALIAS

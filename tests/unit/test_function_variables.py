@@ -77,6 +77,16 @@ def test_a_project_without_such_names_asks_nobody(project: Any) -> None:
     assert (found.values, found.hint("staging")) == ({"LOG_LEVEL": "INFO", "TABLE": "none"}, "")
 
 
+def test_what_the_root_merges_in_by_hand_is_none_of_a_function_beside_the_projects_own(project: Any) -> None:
+    def fails(*_: Any) -> str:
+        raise AssertionError
+
+    root = project("merge(var.environment_variables, { TABLE = a.b, QUEUE = c.d })").root
+    settings = load.load({**SETTINGS, "functions": {"mailer": {}}}, root)
+    found = variables.of(settings.of_function("mailer"), "", fails)
+    assert (found.values, found.missing) == ({"LOG_LEVEL": "INFO", "TABLE": "none"}, ())
+
+
 def test_what_terraform_makes_comes_from_the_deployed_function_and_wins(project: Any) -> None:
     asked: list[str] = []
 
