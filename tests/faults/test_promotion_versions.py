@@ -81,8 +81,11 @@ COMMANDS = {
     "whose answer is cut off": ("pass", "cut_after", 4, 4, "whether it was done is unknown", 1),
     "that is refused": ("pass", "access_denied", 4, 0, "it was not sent: AccessDeniedException", 1),
 }
+IN_OTHERS = ("that is done", "that is refused")
 ROWS = [
-    pytest.param(row, id=name, marks=[pytest.mark.long("tests/unit has it too")] if "refused" in name else [])
+    pytest.param(
+        row, id=name, marks=[pytest.mark.long("tests/unit and tests/e2e have it too")] if name in IN_OTHERS else []
+    )
     for name, row in COMMANDS.items()
 ]
 
