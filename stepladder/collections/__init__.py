@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -26,7 +27,7 @@ def namespace() -> Any:
     from stepladder.collections.program import explain_usage
     from stepladder.core import ci
     from stepladder.forge import registered
-    from stepladder.settings.load import DEFAULTS
+    from stepladder.settings.load import invoke_defaults
 
     ci.detect_by(registered.is_detected)
     be_quick()
@@ -39,5 +40,5 @@ def namespace() -> Any:
             root.add_task(task)
     for name in NOUNS:
         root.add_collection(Collection.from_module(import_module(f"{__name__}.{name}"), name=name))
-    root.configure({"stepladder": DEFAULTS})
+    root.configure({"stepladder": invoke_defaults(os.environ)})
     return root

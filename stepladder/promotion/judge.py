@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Word = Literal["pass", "fail", "inconclusive"]
@@ -20,7 +20,7 @@ INCONCLUSIVE: Word = "inconclusive"
 
 SURE = 0.0005
 """The largest chance at which a difference is held for none of chance. A shift is judged at each poll, often."""
-DOUBTFUL = 0.05
+DOUBTFUL = 0.01
 """A difference that is not sure, and less likely by chance than this, is no pass: more requests decide."""
 LONG = 12
 """The minutes of a bake from which it is judged: what passes within six of them is held against nobody."""
@@ -101,14 +101,15 @@ def judge_baking(new: Window, old: Window, limits: Limits, slow_ms: float, versi
     alone = [minute for at, minute in new.minutes.items() if not old.minutes.get(at, Minute()).requests]
     if len(alone) < LONG:
         return Judgement(INCONCLUSIVE, f"{len(alone)} of {LONG} minutes of the bake")
-    before = _sum(old.minutes.values())
-    kept = (len(alone) + 1) // 2
-    for measure in ("errors", "slow"):
-        better = sorted(alone, key=lambda minute: _share(getattr(minute, measure), minute.requests))[:kept]
-        judgement = _judge([(_sum(better), before)], limits, slow_ms, versions, needs_minimum=False)
-        if judgement.word == FAIL:
-            return judgement
-    return judgement
+    before, kept = _sum(old.minutes.values()), (len(alone) + 1) // 2
+    fewest_errors = _sum(sorted(alone, key=lambda minute: _share(minute.errors, minute.requests))[:kept])
+    least_slow = _sum(sorted(alone, key=lambda minute: _share(minute.slow, minute.requests))[:kept])
+    errors = (replace(fewest_errors, slow=0), replace(before, slow=0))
+    slow = (replace(least_slow, errors=0), replace(before, errors=0))
+    judgement = _judge([errors], limits, slow_ms, versions, needs_minimum=False)
+    if judgement.word == FAIL:
+        return judgement
+    return _judge([slow], limits, slow_ms, versions, needs_minimum=False)
 
 
 def slow_limit(old_p99: float | None, limits: Limits) -> float:

@@ -96,11 +96,14 @@ def _check_error_rates(
 ) -> None:
     """Refuse an error rate that a canary whose every call fails wouldn't reach: the alarms see the whole alias.
 
-    Of several widths the widest one counts: the first one may be too narrow for alarms.
+    Of several widths the widest one counts: the first one may be too narrow for alarms. A canary that compares needs
+    no alarm to see it.
     """
     for name, policy in promotions.policies.items():
         rate = environments[name].function.alarms.error_rate_percent if name in environments else 0
         shift, key = policy.shift, f"environments.{name}.function.alarms.error_rate_percent"
+        if policy.canary.compare:
+            continue
         if shift.widths and rate >= shift.widths[-2][0]:
             problems.add(key, rate, f"less than the {shift.widths[-2][0]} percent before all traffic of {shift.name}")
         elif not shift.widths and rate >= shift.percent:

@@ -195,6 +195,18 @@ DEFAULTS: dict[str, Any] = defaults(Settings(Path())) | {
 """Every key under `stepladder:` with its default."""
 
 
+def invoke_defaults(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return the defaults that Invoke merges `invoke.yaml` into. `variables` are those of the environment.
+
+    Invoke refuses a mapping where a default is text. So a setting that may be either has its default only where a
+    variable overrides it, which Invoke takes only for a key that it knows.
+    """
+    if "INVOKE_STEPLADDER_PROMOTION_DEPLOYMENT" in variables:
+        return DEFAULTS
+    promotion = {key: value for key, value in DEFAULTS["promotion"].items() if key != "deployment"}
+    return DEFAULTS | {"promotion": promotion}
+
+
 def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> Settings:
     """Validate `raw`, the mapping under `stepladder`, and return the settings.
 

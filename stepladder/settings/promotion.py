@@ -18,6 +18,7 @@ from stepladder.settings.table import OwnRule, keys_of, read_section, setting
 
 _BAKE = Whole(0, 720)
 _LONGEST_MINUTES = 5760
+_DEPLOYMENT = ("", ".widths", ".minutes")
 _BAKE_REQUESTS = Whole(1, 1000000, zero=True)
 _ALARMS = Texts(
     re.compile(
@@ -76,6 +77,8 @@ class Policies(OwnRule):
 
 def _check(key: str, policy: RungPolicy, problems: Problems) -> RungPolicy:
     """Note what holds between several settings of a policy and doesn't."""
+    if any(problems.has(f"{where}.deployment{part}") for where in (key, "promotion") for part in _DEPLOYMENT):
+        return policy  # what hangs on how traffic shifts needs no message then
     if policy.canary.compare and policy.shift.kind == "all-at-once":
         problems.messages.append(
             f"stepladder.{key}.canary.compare is True while {key}.deployment is AllAtOnce; allowed: false, or a "

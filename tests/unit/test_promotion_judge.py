@@ -69,7 +69,7 @@ def test_too_few_requests_in_the_same_minutes_are_no_pass(new, old):
 
 
 def test_a_difference_that_may_be_chance_is_no_pass():
-    found = verdict(window(Minute(100, 2)), window(Minute(900, 1)))
+    found = verdict(window(Minute(100, 3)), window(Minute(900, 2)))
     assert found.word == INCONCLUSIVE
     assert found.why.endswith("which may be chance")
 
@@ -113,6 +113,8 @@ def test_a_version_that_stays_worse_in_the_bake_fails_by_what_the_old_one_did_be
 def test_what_fails_for_a_while_in_the_bake_is_held_against_nobody():
     good = Minute(1000, 1)
     assert baking(*[Minute(1000, 200, 500)] * 6, *[good] * 6).word == PASS
+    quick_ones_fail = [Minute(1000, 200, 0)] * 6, [Minute(1000, 1, 8)] * 6
+    assert baking(*quick_ones_fail[0], *quick_ones_fail[1]).word == PASS, "each measure leaves out its own minutes"
     assert baking(*[Minute(1000, 400)] * 11).word == INCONCLUSIVE, "too early: the alarms watch it meanwhile"
     assert baking(*[good] * 12).word == PASS
 

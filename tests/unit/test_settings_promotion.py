@@ -2,7 +2,7 @@ import pytest
 
 from stepladder.core.errors import BadInputError
 from stepladder.promotion import ladder
-from stepladder.settings.load import load
+from stepladder.settings.load import invoke_defaults, load
 from stepladder.settings.shift import PREDEFINED, Shift
 
 PLACE = {"account": "123456789012", "region": "eu-west-1"}
@@ -186,6 +186,30 @@ def test_a_rung_compares_otherwise_than_the_others(tmp_path):
     told = COMPARES | {"rungs": {"production": {"canary": {"p99": 3, "inconclusive": "ask"}}}}
     canary = settings(tmp_path, told).promotion.policies["production"].canary
     assert (canary.compare, canary.p99, canary.inconclusive) == (True, 3.0, "ask")
+
+
+def test_invoke_takes_widths_as_a_mapping_too_though_the_default_is_text(tmp_path):
+    from invoke.config import copy_dict, merge_dicts
+
+    given = {"promotion": {"deployment": {"widths": [1, 100], "minutes": 5}, "canary": {"compare": True}}}
+    merged = merge_dicts(copy_dict(invoke_defaults({})), given)
+    assert merged["promotion"]["deployment"] == {"widths": [1, 100], "minutes": 5}
+    assert merged["promotion"]["probe_requests"] == 10
+    overridden = invoke_defaults({"INVOKE_STEPLADDER_PROMOTION_DEPLOYMENT": "AllAtOnce"})
+    assert overridden["promotion"]["deployment"] == "Canary10Percent5Minutes", "else Invoke would not take the variable"
+
+
+def test_widths_of_which_no_alarm_could_see_one_are_refused_unless_versions_are_compared(tmp_path):
+    with pytest.raises(BadInputError) as bad:
+        settings(tmp_path, {"deployment": [1, 3, 100]})
+    assert "error_rate_percent is 5.0; allowed: less than the 3 percent before all traffic" in bad.value.problems[0]
+    assert settings(tmp_path, {"deployment": [1, 3, 100], "canary": {"compare": True}})
+
+
+def test_a_bad_deployment_is_one_problem_and_not_one_of_the_canary_as_well(tmp_path):
+    with pytest.raises(BadInputError) as bad:
+        settings(tmp_path, {"deployment": [5, 1, 100], "canary": {"compare": True}})
+    assert len(bad.value.problems) == 1
 
 
 def test_a_canary_asks_only_where_people_are_asked(tmp_path):
