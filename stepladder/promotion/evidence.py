@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,10 +13,9 @@ from stepladder.core.errors import BadInputError
 from stepladder.core.names import split_target
 from stepladder.ledger.schema import Bad
 from stepladder.ledger.table import Ledger
-from stepladder.promotion import observe, replay
+from stepladder.promotion import merged_history, observe, replay
 from stepladder.promotion.contract import CUT_OFF, TargetInput, child_name
 from stepladder.promotion.executions import Execution, StateMachine
-from stepladder.promotion.history_events import HistoryEvent
 from stepladder.promotion.invariants import end_of
 from stepladder.promotion.observation import ObservedExecution, ObservedRung
 from stepladder.promotion.replay import Replay
@@ -158,16 +157,6 @@ def _read_child(machine: StateMachine, evidence: Evidence, target: TargetInput) 
 
 
 def _replay(evidence: Evidence, sfn: Any, described: Mapping[str, Any]) -> None:
-    execution, events = observe.as_observed(described), _events(sfn, described["executionArn"])
-    evidence.replays.append(replay.replay(execution, json.loads(described["input"]), evidence.rungs, events))
-
-
-def _events(sfn: Any, arn: str) -> Iterator[HistoryEvent]:
-    """Yield every event of an execution, oldest first, with its data."""
-    request: dict[str, Any] = {"executionArn": arn, "maxResults": _PAGE}
-    while True:
-        answer = sfn.get_execution_history(**request)
-        yield from answer["events"]
-        if not answer.get("nextToken"):
-            return
-        request["nextToken"] = answer["nextToken"]
+    execution, started_with = observe.as_observed(described), json.loads(described["input"])
+    events = merged_history.events(sfn, described["executionArn"], started_with)
+    evidence.replays.append(replay.replay(execution, started_with, evidence.rungs, events))

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from stepladder.core.console import Console
-from stepladder.promotion import history, map_runs, render, render_many
+from stepladder.promotion import history, map_runs, merged_history, render, render_many
 from stepladder.promotion.history import LadderView, Target
 
 RUN = "arn:aws:states:eu-west-1:123456789012:mapRun:orders-promotion/release:1"
@@ -154,3 +154,61 @@ def test_an_end_that_was_not_read_any_more_is_taken_from_the_promotions_own():
     ends = [{"environment": f"production-fn{n:03}", "outcome": "rolled_back"} for n in range(2)]
     map_runs.finish(view, ends)
     assert [target.phase for target in view.targets] == ["rolled back", "rolled back", ""]
+
+
+CHILDREN = {  # by label: execution, its target, the states that it came to
+    "release": [("release:a", "production-fn001", ["Validate", "Released"])],
+    "finish": [("finish:b", "production-fn001", ["RecordSuccess", "SetSucceeded"])],
+}
+
+
+class Recorded:
+    """A promotion of two targets whose Maps were distributed: its history, and those of its targets' executions."""
+
+    def event(self, number, kind, **details):
+        moment = datetime.fromtimestamp(100 + number, UTC)
+        return {"id": number, "type": kind, "timestamp": moment, "previousEventId": number - 1, **details}
+
+    def entered(self, number, name, **more):
+        return self.event(number, "PassStateEntered", stateEnteredEventDetails={"name": name}) | more
+
+    def get_execution_history(self, executionArn, **_request):  # noqa: N803
+        if executionArn == "promotion":
+            begun = {"name": "PromoteRungs", "index": 0}
+            runs = [{"mapRunArn": f"arn:mapRun:orders-promotion/{label}:1"} for label in CHILDREN]
+            return {
+                "events": [
+                    self.event(1, "ExecutionStarted"),
+                    self.event(2, "MapIterationStarted", mapIterationStartedEventDetails=begun),
+                    self.event(3, "MapRunStarted", mapRunStartedEventDetails=runs[0]),
+                    self.event(4, "MapRunStarted", mapRunStartedEventDetails=runs[1]),
+                    self.event(5, "ExecutionSucceeded"),
+                ]
+            }
+        states = next(states for each in CHILDREN.values() for name, _, states in each if name in executionArn)
+        events = [self.entered(number, name) for number, name in enumerate(states, 2)]
+        return {"events": [self.event(1, "ExecutionStarted"), *events, self.event(9, "ExecutionSucceeded")]}
+
+    def list_executions(self, mapRunArn, **_request):  # noqa: N803
+        label = mapRunArn.rpartition("/")[2].partition(":")[0]
+        return {"executions": [{"executionArn": f"arn:execution:m/{name}"} for name, _, _ in CHILDREN[label]]}
+
+    def describe_execution(self, executionArn):  # noqa: N803
+        target = next(key for each in CHILDREN.values() for name, key, _ in each if name in executionArn)
+        told = json.dumps({"target": {"environment": target}})
+        return {"input": told, "status": "SUCCEEDED", "startDate": datetime.fromtimestamp(100, UTC)}
+
+
+def test_an_audit_reads_each_targets_own_execution_as_an_iteration_of_the_promotion():
+    targets = [{"environment": f"production-fn{number:03}", "function": "f"} for number in range(2)]
+    started_with = {"rungs": [{"name": "production", "targets": targets}]}
+    view = LadderView.of(started_with, 0.0)
+    events = list(merged_history.events(Recorded(), "promotion", started_with))
+    assert len({event["id"] for event in events}) == len(events)
+    history.apply_events(view, events)
+    first, second = view.targets
+    assert (first.phase, second.phase) == ("", history.RELEASED)
+    assert [phase for phase, _ in second.past] == ["validating", history.VERIFIED]
+    ended = [view.paths[event["id"]][1] for event in events if event["type"] == "MapIterationSucceeded"]
+    assert ended == [("ReleaseTargets", 1), ("FinishTargets", 1)]
+    assert view.end == "Succeeded"
