@@ -87,7 +87,11 @@ class Moto:
 
 
 def _moto_app() -> Any:
+    from moto.core.common_models import BaseModel
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    # Moto keeps each object it ever made, for a dashboard; a transaction of DynamoDB copies its whole table twice
+    BaseModel.__new__ = _untracked
 
     def create(service: Any) -> Any:
         if service is None:
@@ -98,6 +102,10 @@ def _moto_app() -> Any:
     # Moto lists its own folder and tries a hundred patterns to find out, for each request, which service a host is
     application.get_backend_for_host = functools.lru_cache(1024)(application.get_backend_for_host)
     return application
+
+
+def _untracked(cls: Any, *_: Any, **__: Any) -> Any:
+    return object.__new__(cls)
 
 
 def _is_unrouted(request: AwsRequest, response: Response) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from functions import HELLO, PYTHON, Functions
@@ -26,10 +27,22 @@ def deploy(functions: Functions, name: str, repository: str, number: int) -> Non
     version = functions.publish(name)
     assert functions.invoke(name, Qualifier=version)[0] == number
     functions.client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
-    functions.cloud.client("dynamodb").put_item(
-        TableName="ledger",
-        Item={"pk": {"S": "env#staging"}, "sk": {"S": f"release#{number:06}"}, "digest": {"S": image}},
+    entries = [entry(f"release#{number:06}", image), entry("current", image)]
+    functions.cloud.client("dynamodb").transact_write_items(
+        TransactItems=[{"Put": {"TableName": "ledger", "Item": item}} for item in entries]
     )
+
+
+def entry(key: str, image: str) -> dict[str, dict[str, str]]:
+    more = {f"field{number}": {"S": "x" * 20} for number in range(15)}  # as many as a release has
+    return {"pk": {"S": "env#staging"}, "sk": {"S": key}, "digest": {"S": image}, **more}
+
+
+def keep_a_history(dynamodb: Any) -> None:
+    """Fill the ledger as a hundred functions do: a transaction must not leave a copy of it behind."""
+    for start in range(0, 300, 25):
+        rows = [entry(f"release#x{number:06}", "sha256:" + "0" * 64) for number in range(start, start + 25)]
+        dynamodb.batch_write_item(RequestItems={"ledger": [{"PutRequest": {"Item": row}} for row in rows]})
 
 
 def resident(pid: int) -> float:
@@ -48,6 +61,7 @@ def grown(tmp_path: Path, deploys: int) -> tuple[float, float]:
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
             BillingMode="PAY_PER_REQUEST",
         )
+        keep_a_history(functions.cloud.client("dynamodb"))
         repository = functions.repository()
         name = functions.create_image(functions.image(repository, {"var/task/app.py": HELLO}))
         functions.client.create_alias(FunctionName=name, Name="live", FunctionVersion=functions.publish(name))
