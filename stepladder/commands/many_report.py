@@ -128,8 +128,9 @@ def _dry(report: DeployReport) -> DeployReport:
 
 
 def table(console: Console, functions: Sequence[FunctionDeploy]) -> None:
-    """Print a line for each function that is not as it was, or that failed; nothing where JSON is printed."""
-    rows = [_row(function.label, function.report()) for function in functions if function.result != "unchanged"]
+    """Print a line for each function that was released, tested, or failed; nothing where JSON is printed."""
+    shown = [function for function in functions if function.result not in {"applied", "unchanged"}]
+    rows = [_row(function.label, function.report()) for function in shown]
     if rows and not console.as_json:
         console.table(HEAD, rows)
 
