@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 GOOD = "def handler(event, context):\n    return {'statusCode': 200}\n"
 SLOW = "import time\n\ndef handler(event, context):\n    time.sleep(0.4)\n    return {'statusCode': 200}\n"
 WIDTHS = {"widths": [50, 100], "minutes": 1}
-CANARY = {"compare": True, "minimum_requests": 20, "limit_minutes": 30}
+CANARY = {"compare": True, "minimum_requests": 20, "p99": 4}
 
 
 def eventually(what):
@@ -90,6 +90,7 @@ def test_a_canary_without_requests_enough_asks_and_goes_on_as_it_is_answered(unc
     before(unclear).check_quiet()
 
 
+@pytest.mark.long("stopping is tried by test_promotion_versions, and the restoring of a width by tests/unit")
 def test_a_shift_that_is_stopped_is_restored_and_blames_nothing(comparing, before, unique, midway):
     digest = comparing.ship(unique(GOOD))
     was = before(comparing)
@@ -102,6 +103,7 @@ def test_a_shift_that_is_stopped_is_restored_and_blames_nothing(comparing, befor
     assert comparing.ledger().marks([digest]) == {}
 
 
+@pytest.mark.long("both guards are in tests/unit/test_pipeline_canary.py")
 def test_an_alias_that_somebody_moves_during_the_shift_is_left_alone(comparing, before, unique, midway):
     comparing.ship(unique(GOOD))
     was = before(comparing)
