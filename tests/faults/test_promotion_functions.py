@@ -85,10 +85,13 @@ def test_a_call_that_is_lost_or_throttled_for_one_function_harms_none(project, b
 
 
 @mode(DISTRIBUTED)
-def test_a_promotion_that_is_cut_off_while_functions_shift_leaves_all_as_they_were(project, midway, before, unique):
+def test_a_promotion_that_is_cut_off_while_functions_shift_leaves_all_as_they_were(
+    project, midway, before, unique, eventually
+):
     project.ship(unique(GOOD))
     was = [before(project, key) for key in TOP]
     with midway(project) as promotion:
+        eventually(lambda: all(project.alias(key)[1] for key in TOP))
         (running,) = project.running()
         project.client("stepfunctions").stop_execution(executionArn=running, error="Stopped", cause="by hand")
         ended = promotion.result()
