@@ -25,6 +25,7 @@ SLUG = "carried-on"
 TASKS = "from stepladder.collections import namespace\n\nns = namespace()\n"
 FAST, SLOW = 200, 5  # a canary of five minutes takes 1.5 s, or a minute
 UPDATED = {
+    "module.delivery.aws_iam_role_policy.pipeline",  # verify reads and writes the records of release commands
     "module.delivery.aws_lambda_function.pipeline",
     "module.delivery.aws_sfn_alias.live",
     "module.delivery.aws_sfn_state_machine.promotion",
