@@ -64,6 +64,7 @@ class LineRenderer:
         if view.simulated and not self._is_simulated:
             self._console.line(f"times are simulated: {pace(view)}")
         self._is_simulated = view.simulated
+        wide = _wide(view)
         for rung in view.rungs:
             if len(rung) > render_many.MANY:
                 for text in self._summaries.changes(rung, view.now):
@@ -73,7 +74,7 @@ class LineRenderer:
                 known = self._printed.setdefault(target.environment, set())
                 if change not in known:
                     known.add(change)
-                    self._line(view, f"{target.environment:<12} {change[1]}")
+                    self._line(view, f"{target.environment:<{wide}} {change[1]}")
         if view.note and view.note != self._note:
             self._line(view, view.note)
         self._note = view.note
@@ -138,10 +139,19 @@ def picture(view: LadderView, width: int, height: int = _HEIGHT) -> Any:
     return Text("\n").join(lines)
 
 
+def _named(view: LadderView) -> list[str]:
+    """Return the targets that are shown by name."""
+    return [target.environment for rung in view.rungs if len(rung) <= render_many.MANY for target in rung]
+
+
+def _wide(view: LadderView) -> int:
+    return max([12, *map(len, _named(view))])
+
+
 def rows(view: LadderView, height: int = _HEIGHT) -> Iterator[list[Piece]]:
     """Yield the picture's lines, each as pieces of one colour."""
-    named = [target.environment for rung in view.rungs if len(rung) <= render_many.MANY for target in rung]
-    wide = max([12, *map(len, named)])
+    named = _named(view)
+    wide = _wide(view)
     barred = [rung for rung in view.rungs if len(rung) > render_many.MANY]
     room = max(2, (height - len(named) - 4 * len(view.rungs)) // max(1, len(barred)))
     for index, rung in reversed(list(enumerate(view.rungs))):

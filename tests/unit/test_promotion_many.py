@@ -212,3 +212,13 @@ def test_an_audit_reads_each_targets_own_execution_as_an_iteration_of_the_promot
     ended = [view.paths[event["id"]][1] for event in events if event["type"] == "MapIterationSucceeded"]
     assert ended == [("ReleaseTargets", 1), ("FinishTargets", 1)]
     assert view.end == "Succeeded"
+
+
+def test_the_lines_of_a_promotion_stand_under_each_other_whatever_their_targets_are_called():
+    printed = io.StringIO()
+    targets = rung(1, "validating", name="staging") + rung(1, name="production-with-a-name")
+    targets[1].enter("validating", 101.0)
+    view = LadderView([targets], started=100.0, last_event=(102.0, 0.0), end="Succeeded")
+    render.LineRenderer(Console(err=printed, live=False)).update(view)
+    lines = printed.getvalue().splitlines()
+    assert len({line.index("validating") for line in lines}) == 1
