@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from stepladder.core.aws import error_code
 from stepladder.core.display import shortened, unwrapped
 from stepladder.core.errors import LockedError, RefusedError, RollbackFailedError, RolledBackError, StepladderError
+from stepladder.core.names import flags_of
 from stepladder.promotion.contract import ENDS
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.releases.ended_promotion import recover
 
 # A child execution says "unchanged" of a target that needed nothing.
 _UNHARMED = {"succeeded", "unchanged", "untouched"}
+_SHOWN = 5  # commands of a hint
 _PIPELINE = "pipeline"  # stands for a target where the rollback function itself gave no answer
 _EXECUTION = "climb"  # stands for the promotion itself: the name that `--json` has had since 0.1.0
 
@@ -135,10 +137,9 @@ def _at(machine: StateMachine, execution: Execution) -> str:
 def _by_hand(end: PromotionOutcome) -> str:
     """Name the command that restores each alias whose rollback failed."""
     stuck = [t["environment"] for t in end.targets if t.get("outcome") == "rollback_failed"]
-    commands = [f"`inv rollback --env {name}`" for name in stuck if name != _PIPELINE]
-    return (
-        f"{' and '.join(commands) or '`inv rollback`'} puts {'them' if len(commands) > 1 else 'an alias'} back by hand"
-    )
+    commands = [f"`inv rollback {flags_of(key)}`" for key in stuck if key != _PIPELINE]
+    more = f" and so on, for {len(commands)} functions," if len(commands) > _SHOWN else ""
+    return f"{' and '.join(commands[:_SHOWN]) or '`inv rollback`'}{more} puts {'them' if len(commands) > 1 else 'an alias'} back by hand"
 
 
 def sentence(error: str, cause: str) -> str:

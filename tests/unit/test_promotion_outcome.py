@@ -51,6 +51,15 @@ def test_a_target_that_keeps_its_release_is_named():
     assert told.hint.startswith("prodeu keeps the release; every other target")
 
 
+def test_each_function_that_could_not_be_put_back_is_named_by_its_flags():
+    stuck = tuple(
+        {"environment": key, "outcome": "rollback_failed", "error": "x", "cause": "y"}
+        for key in ("production", "production-mailer")
+    )
+    told = failure(StateMachine(), execution("FAILED", "RollbackFailed"), PromotionOutcome("rollback_failed", stuck))
+    assert "`inv rollback --env production` and `inv rollback --env production --function mailer`" in told.hint
+
+
 def test_success_is_no_error():
     assert read_end(StateMachine(), execution("SUCCEEDED")) == PromotionOutcome("promoted")
     assert failure(StateMachine(), execution("SUCCEEDED"), PromotionOutcome("promoted")) is None
