@@ -416,7 +416,8 @@ def test_a_service_is_named_as_the_tasks_name_it(planned, call):
     assert values["aws_iam_role.codedeploy"]["name"] == f"{names.function}-codedeploy"
     alarms = {v["alarm_name"] for k, v in values.items() if k.startswith("aws_cloudwatch_metric_alarm.")}
     assert alarms == {f"{names.function}-{what}" for what in ("errors", "latency", "throttles")}
-    assert set(values["aws_codedeploy_deployment_group.live"]["alarm_configuration"][0]["alarms"]) == alarms
+    watched = alarms.union(CALLS[call][1].get("gate_alarms", ()))
+    assert set(values["aws_codedeploy_deployment_group.live"]["alarm_configuration"][0]["alarms"]) == watched
 
 
 def test_every_name_of_one_of_several_functions_ends_its_environments_name_with_its_own(planned):
