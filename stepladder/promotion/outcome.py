@@ -139,8 +139,8 @@ def _by_hand(end: PromotionOutcome) -> str:
     stuck = [t["environment"] for t in end.targets if t.get("outcome") == "rollback_failed"]
     commands = [f"`inv rollback {flags_of(key)}`" for key in stuck if key != _PIPELINE]
     more = f" and so on, for {len(commands)} functions," if len(commands) > _SHOWN else ""
-    named = " and ".join(commands[:_SHOWN]) or "`inv rollback`"
-    return f"{named}{more} puts {'them' if len(commands) > 1 else 'an alias'} back by hand"
+    named = f"{' and '.join(commands[:_SHOWN]) or '`inv rollback`'}{more}"
+    return f"{named} puts {'them' if len(commands) > 1 else 'an alias'} back by hand"
 
 
 def sentence(error: str, cause: str) -> str:
