@@ -65,7 +65,7 @@ def _test(deployment_id: str) -> str:
         raise ValueError(f"deployment {deployment_id} has no AppSpec that names a version")
     after = serving.alias(function, name).serves_only(version)
     qualifier = name if after else version
-    cases = smoke_run.load(deployment.smoke_key, function.rpartition("-")[2])  # an environment has no hyphen
+    cases = smoke_run.load(deployment.smoke_key, function)
     count = smoke_run.run(
         function,
         smoke_run.healthy(cases) if after else cases,

@@ -35,14 +35,17 @@ class Called:
 
 
 @functools.cache
-def load(key: str, environment: str) -> tuple[smoke.Case, ...]:
-    """Read the bundle that `inv promote` put under a content key, for one environment; no key means no cases."""
+def load(key: str, target: str) -> tuple[smoke.Case, ...]:
+    """Read the bundle that `inv promote` put under a content key, for one target; no key means no cases.
+
+    `target` is its key, or its Lambda function's name.
+    """
     if not key:
         return ()
     if not key.startswith(PREFIX):
         raise RefusedError(f"{key} is no bundle of smoke cases")
     body = aws.client("s3").get_object(Bucket=os.environ["ARTIFACTS_BUCKET"], Key=key)["Body"].read()
-    documents, outputs = smoke_outputs.opened(body, environment)
+    documents, outputs = smoke_outputs.opened(body, target)
     return smoke_outputs.filled(smoke.parse(documents), outputs)
 
 

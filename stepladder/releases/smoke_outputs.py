@@ -14,7 +14,7 @@ from stepladder.releases import smoke_references
 from stepladder.releases.smoke_case import Case, SmokeStep
 
 BUNDLED = "outputs"
-"""The entry of a bundle that holds the outputs, by environment; all others are files of cases, which end in .json."""
+"""The entry of a bundle that holds the outputs, by target; all others are files of cases, which end in .json."""
 _OUTPUT = "output"
 
 
@@ -62,11 +62,16 @@ def bundle(documents: Mapping[str, str], outputs: Mapping[str, Mapping[str, Any]
     return json.dumps({**documents, **given}, sort_keys=True).encode()
 
 
-def opened(bundled: bytes, environment: str) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the cases' files of a bundle, and the outputs of an environment."""
+def opened(bundled: bytes, target: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the cases' files of a bundle, and the outputs of a target.
+
+    `target` is its key, or the name of its Lambda function, which ends with the key. A bundle is one function's: no two
+    of its keys end alike.
+    """
     documents: dict[str, str] = json.loads(bundled)
     outputs: dict[str, dict[str, Any]] = json.loads(documents.pop(BUNDLED, "{}"))
-    return documents, outputs.get(environment, {})
+    key = next((key for key in outputs if target == key or target.endswith(f"-{key}")), target)
+    return documents, outputs.get(key, {})
 
 
 def cases_of(key: str) -> str:

@@ -1,3 +1,4 @@
+import json
 import re
 import threading
 
@@ -369,6 +370,22 @@ class TestHook:
         assert "did not end" in self.answer(pipeline, seconds=20.5)["why"]
         assert pipeline.aws.codedeploy.reported == ["Failed"]
         over.set()
+
+    @pytest.mark.parametrize("target", ["production", "production-mailer"])
+    def test_fills_the_cases_with_the_outputs_of_the_target_whose_deployment_it_is(self, pipeline, target):
+        function = f"orders-{target}"
+        pipeline.aws.lambda_.aliases[function] = {"FunctionVersion": "7", "RevisionId": "r1"}
+        properties = {"Name": function, "Alias": ALIAS, "CurrentVersion": "7", "TargetVersion": "8"}
+        spec = json.dumps({"Resources": [{"f": {"Properties": properties}}]})
+        pipeline.aws.codedeploy.add("d-1", revision={"appSpecContent": {"content": spec}})
+        pipeline.aws.s3.cases = {
+            "hello.json": '{"name": "says hello", "payload": {"url": "${output.url}"}, "expect": {"status": 200}}',
+            "outputs": json.dumps({target.replace("production", "staging"): {"url": "s"}, target: {"url": "p"}}),
+        }
+        sent = []
+        pipeline.aws.lambda_.answers = lambda _version, payload: (sent.append(payload), ({"statusCode": 200}, None))[1]
+        assert self.answer(pipeline)["why"] == "1 smoke cases passed"
+        assert sent == [{"url": "p"}]
 
     def test_never_holds_up_a_rollback(self, pipeline):
         pipeline.aws.codedeploy.add("d-1", creator="codeDeployRollback", description="rollback of d-0")
