@@ -18,14 +18,19 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 _TIME = r"(?:[01]?\d|2[0-3]):[0-5]\d|24:00"
 _ZONE = r"(?: +(?P<zone>[A-Za-z][\w+/-]*))?"
 _WEEKLY = re.compile(
-    rf"(?P<first>[a-z]+) +(?P<from>{_TIME}) *- *(?P<last>[a-z]+) +(?P<to>{_TIME}){_ZONE}", re.IGNORECASE
+    rf"(?P<first>[a-z]+) +(?P<from>{_TIME}) *- *(?P<last>[a-z]+) +(?P<to>{_TIME}){_ZONE}",
+    re.IGNORECASE | re.ASCII,
 )
 _ONCE = re.compile(
     rf"(?P<first>\d{{4}}-\d\d-\d\d)(?: +(?P<from>{_TIME}))? +- +"
-    rf"(?P<last>\d{{4}}-\d\d-\d\d)(?: +(?P<to>{_TIME}))?{_ZONE}"
+    rf"(?P<last>\d{{4}}-\d\d-\d\d)(?: +(?P<to>{_TIME}))?{_ZONE}",
+    re.ASCII,
 )
 _LONGEST = timedelta(days=366)
+_YEARS = range(2000, 2100)
 _FIRST_YEAR = 2026
+_REASON = 200  # characters: the windows of all rungs share 4,096 bytes of validate's variables
+_UTC = "UTC"
 _SOME_WEEK = 1_767_571_200  # 2026-01-05, a Monday
 _MOST = 20
 
@@ -58,8 +63,8 @@ def _read(key: str, value: object, problems: Problems) -> FreezeWindow | None:
     if isinstance(value, Mapping):
         given = problems.mapping(key, value, ("window", "reason"))
         value, reason = given.get("window"), given.get("reason", "")
-        if not isinstance(reason, str):
-            problems.add(f"{key}.reason", reason, "a text")
+        if not isinstance(reason, str) or not reason.strip().isprintable() or len(reason) > _REASON:
+            problems.add(f"{key}.reason", reason, f"a text of one line, of at most {_REASON} characters")
             return None
     text = " ".join(value.split()) if isinstance(value, str) else ""
     weekly, once = _WEEKLY.fullmatch(text), _ONCE.fullmatch(text)
@@ -67,12 +72,9 @@ def _read(key: str, value: object, problems: Problems) -> FreezeWindow | None:
     if not match:
         problems.add(key, value, SHAPES)
         return None
-    zone = match["zone"] or "UTC"
+    zone = match["zone"] or _UTC
     if not _is_zone(zone):
-        meant = did_you_mean(zone, _zones())
-        problems.add(
-            key, value, f"a time zone of the IANA database, such as Europe/Berlin{f'; {meant}' if meant else ''}"
-        )
+        problems.add(key, value, _known_zones(zone))
         return None
     return (_weekly if weekly else _once)(key, match, FreezeWindow(text, reason.strip(), zone), problems)
 
@@ -105,6 +107,9 @@ def _once(key: str, match: re.Match[str], window: FreezeWindow, problems: Proble
         return None
     if end - start > _LONGEST.total_seconds():
         problems.add(key, window.text, "a freeze of at most a year")
+        return None
+    if not {first.year, last.year} <= set(_YEARS):
+        problems.add(key, window.text, f"days of the years {_YEARS[0]} to {_YEARS[-1]}")
         return None
     span = (utc(start, window.zone, offset), utc(end, window.zone, offset))
     return FreezeWindow(window.text, window.reason, window.zone, span=span)
@@ -140,10 +145,20 @@ def _zones() -> tuple[str, ...]:
     return tuple(sorted(available_timezones()))
 
 
+def _known_zones(zone: str) -> str:
+    """Say which zones may be named in place of one that isn't known."""
+    if not _zones():
+        return f"{_UTC}, since this machine has no database of time zones: install the package tzdata"
+    meant = did_you_mean(zone, _zones())
+    return f"a time zone of the IANA database, such as Europe/Berlin{f'; {meant}' if meant else ''}"
+
+
 @functools.cache
 def _is_zone(name: str) -> bool:
     from zoneinfo import ZoneInfo
 
+    if name == _UTC:
+        return True
     try:
         ZoneInfo(name)
     except (LookupError, ValueError, OSError):
@@ -152,9 +167,11 @@ def _is_zone(name: str) -> bool:
 
 
 def offset(zone: str, at: float) -> int:
-    """Return how many minutes a zone is ahead of UTC at a time, by this machine's database."""
+    """Return how many minutes a zone is ahead of UTC at a time, by this machine's database; UTC itself needs none."""
     from zoneinfo import ZoneInfo
 
+    if zone == _UTC:
+        return 0
     ahead = datetime.fromtimestamp(at, ZoneInfo(zone)).utcoffset()
     return int(ahead.total_seconds() // MINUTE) if ahead else 0
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
 
 from stepladder.core.errors import BadInputError
 from stepladder.core.freeze_facts import FreezeWindow, begins, freeze_at, from_json, local_time, to_json
-from stepladder.settings import rung_gates
+from stepladder.settings import freezes, rung_gates
 from stepladder.settings.freezes import offset, offsets
 from stepladder.settings.load import Settings, load
 
@@ -98,7 +99,12 @@ def test_the_next_beginning_is_known(tmp_path: Path) -> None:
         ([WEEKEND, WEEKEND], "each window once"),
         ([{"window": WEEKEND, "because": "x"}], "freeze.0.because is not a setting"),
         ([{"reason": "x"}], "stepladder.promotion.freeze.0 is None"),
+        (["9999-12-01 - 9999-12-31"], "days of the years 2000 to 2099"),
+        (["0001-01-01 - 0001-02-01 America/New_York"], "days of the years 2000 to 2099"),
+        (["fri 1\u0666:00 - mon 08:00"], "each week, or"),
         ([{"window": WEEKEND, "reason": 7}], "freeze.0.reason is 7"),
+        ([{"window": WEEKEND, "reason": "x" * 201}], "a text of one line, of at most 200 characters"),
+        ([{"window": WEEKEND, "reason": "two\nlines"}], "a text of one line, of at most 200 characters"),
     ],
     ids=str,
 )
@@ -106,6 +112,19 @@ def test_a_freeze_that_makes_no_sense_is_named_with_what_is_wrong(tmp_path: Path
     with pytest.raises(BadInputError) as bad:
         settings(tmp_path, freeze)
     assert problem in " ".join(bad.value.problems)
+
+
+def test_a_machine_without_time_zones_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_zone(name: str) -> None:
+        raise ZoneInfoNotFoundError(name)
+
+    monkeypatch.setattr(zoneinfo, "ZoneInfo", no_zone)
+    monkeypatch.setattr(freezes, "_is_zone", freezes._is_zone.__wrapped__)
+    monkeypatch.setattr(freezes, "_zones", tuple)
+    with pytest.raises(BadInputError) as bad:
+        settings(tmp_path, [WEEKEND])
+    assert "UTC, since this machine has no database of time zones" in " ".join(bad.value.problems)
+    assert settings(tmp_path, ["fri 16:00 - mon 08:00"]).promotion.freeze
 
 
 def test_every_rung_but_the_lowest_is_frozen_unless_its_own_setting_says_otherwise(tmp_path: Path) -> None:

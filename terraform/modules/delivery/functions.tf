@@ -140,7 +140,7 @@ resource "aws_lambda_function" "pipeline" {
   lifecycle {
     precondition {
       condition     = length(jsonencode(each.value.environment)) <= 4096
-      error_message = "The ladder has too many environments: ${each.key}'s environment variables take ${length(jsonencode(each.value.environment))} of the 4,096 bytes that Lambda allows. Shorten rungs, or make a project of its own for some."
+      error_message = "The ladder has too many environments: ${each.key}'s environment variables take ${length(jsonencode(each.value.environment))} of the 4,096 bytes that Lambda allows. Shorten rungs, promotion.freeze or promotion.alarms, or make a project of its own for some."
     }
   }
 
