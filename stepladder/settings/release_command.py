@@ -33,13 +33,13 @@ class CommandEvent(OwnRule):
         elif len(event) > _LARGEST:
             problems.add(key, f"{len(event)} bytes", f"at most {_LARGEST} bytes as JSON")
         else:
-            return dict(value)
+            return dict(json.loads(event))
         return dict(before)
 
 
 def _as_json(value: Any) -> bytes | None:
     try:
-        return json.dumps(value, allow_nan=False).encode()
+        return json.dumps(value, allow_nan=False, sort_keys=True).encode()  # sorted as everybody writes it later
     except (TypeError, ValueError, RecursionError):
         return None
 

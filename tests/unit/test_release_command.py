@@ -347,6 +347,7 @@ class TestSettings:
             ({"command": "Up Now"}, "stepladder.release_command.command is 'Up Now'; allowed: lower-case letters"),
             ({"event": [1]}, "stepladder.release_command.event is [1]; allowed: a mapping of what JSON has"),
             ({"event": {"a": {1, 2}}}, "stepladder.release_command.event is "),
+            ({"event": {1: 2, "a": 3}}, "stepladder.release_command.event is {1: 2, 'a': 3}; allowed: a mapping"),
             ({"event": {"stepladder": 1}}, "stepladder.release_command.event.stepladder is 1; allowed: other keys"),
             ({"event": {"a": "x" * 2000}}, "allowed: at most 1024 bytes as JSON"),
             ({"timeout_seconds": 900}, "stepladder.release_command.timeout_seconds is 900; allowed: a whole number"),
