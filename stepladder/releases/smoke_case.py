@@ -167,7 +167,7 @@ def _payload(raw: Mapping[str, Any]) -> Any:
     payload = raw.get("payload", {})
     if "headers" not in raw:
         return payload
-    own = {name.lower(): value for name, value in raw["headers"].items()}
+    own = {name.lower(): smoke_references.FieldText(value) for name, value in raw["headers"].items()}
     return {**payload, "headers": {**payload.get("headers", {}), **own}}
 
 

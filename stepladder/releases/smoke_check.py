@@ -1,8 +1,8 @@
 """A project's own check of an answer: a function in a Python file beside the cases. Standard library only.
 
-It runs in a process of its own with the standard library and nothing else, on the machine that deploys, and in a
-function of the pipeline whose role may do nothing (function/check). So its code never runs where somebody else's
-credentials are.
+It runs in a process of its own with the standard library and nothing else. On the machine that deploys it gets no
+environment variables, but it runs as the user, as the project's tests do: that is no sandbox. In a promotion it runs in
+a function of the pipeline whose role may do nothing (function/check), and never with the pipeline's credentials.
 """
 
 from __future__ import annotations
@@ -109,8 +109,9 @@ def find(name: Any, sources: Mapping[str, str]) -> OwnCheck | str:
         return f"check {name}: {file} has {len(source)} characters; allowed: {LARGEST}"
     try:
         tree = ast.parse(source, file)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        return f"check {name}: {file} is not Python: {error}"
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        too_deep = isinstance(error, (RecursionError, MemoryError))
+        return f"check {name}: {file} is not Python: {'it is nested too deeply' if too_deep else error}"
     if not any(isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body):
         return f"check {name}: {file} has no function {function}"
     return OwnCheck(file, function, source)

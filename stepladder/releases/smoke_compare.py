@@ -64,7 +64,8 @@ def _headers(expected: Mapping[str, Any], result: Any) -> list[str]:
         elif not values:
             mismatches.append(f"header {name}: expected {_wanted(wanted)}, but the answer has none")
         else:
-            lines = [_same(f"header {name}", wanted, value) for value in (", ".join(values), *values)]
+            field = wanted if smoke_pattern.is_pattern(wanted) else _text(wanted)  # a captured value may be a number
+            lines = [_same(f"header {name}", field, value) for value in (", ".join(values), *values)]
             mismatches += [] if [] in lines else lines[0]
     return mismatches
 

@@ -1,7 +1,8 @@
 """References in smoke cases: `${output.name}` and `${captured.name}`. Standard library only, as `smoke_case`.
 
 A text that is one reference and nothing else becomes its value, of whatever type; inside a longer text the value
-becomes text, and inside a regular expression a text that matches itself. `$${` stands for the text `${`.
+becomes text, and inside a regular expression a text that matches itself. A header field is always text. `$${` stands
+for the text `${`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ from stepladder.releases import smoke_pattern
 _FORMS = {kind: re.compile(rf"(\$?)\$\{{{kind}\.([A-Za-z_][\w-]*)\}}") for kind in ("output", "captured")}
 NAME = re.compile(r"[A-Za-z_][\w-]*")
 """The name of an output or of a captured value."""
+
+
+class FieldText(str):
+    """The text of a header field: it stays one, whatever it is filled with."""
+
+    __slots__ = ()
 
 
 def names(kind: str, value: Any) -> Iterator[str]:
@@ -33,6 +40,8 @@ def names(kind: str, value: Any) -> Iterator[str]:
 
 def fill(kind: str, value: Any, values: Mapping[str, Any]) -> Any:
     """Return a value with a kind's references replaced by their values. All of them are known."""
+    if isinstance(value, FieldText):
+        return FieldText(_text(kind, value, values))
     if isinstance(value, str):
         whole = _FORMS[kind].fullmatch(value)
         return values[whole[2]] if whole and not whole[1] else _text(kind, value, values)

@@ -147,6 +147,7 @@ def test_a_case_that_isn_t_valid_is_refused(text: str, problem: str) -> None:
         ("other.py:total", "", "check other.py:total: there is no other.py beside the cases"),
         ("checks.py:total", "def sum(): pass", "check checks.py:total: checks.py has no function total"),
         ("checks.py:total", "def total(:", "check checks.py:total: checks.py is not Python: "),
+        ("checks.py:total", "-" * 90_000 + "1", "check checks.py:total: checks.py is not Python: "),
         ("checks.py:total", "#" * 100_001, "checks.py has 100001 characters; allowed: 100000"),
         (7, "", "check is 7; allowed"),
     ],
@@ -350,12 +351,21 @@ def orders(
     return invoke
 
 
-def test_a_step_uses_what_the_steps_before_it_captured_in_its_own_type() -> None:
+def test_a_step_uses_what_the_steps_before_it_captured_in_its_own_type_and_as_text_in_header_fields() -> None:
     (case,) = smoke.parse({"x.json": json.dumps(STEPS)})
     sent: list[Any] = []
     assert smoke.run_case(case, orders(sent)).mismatches == ()
-    second = {"read": 7, "path": "/orders/7", "headers": {"if-match": 7}}
+    second = {"read": 7, "path": "/orders/7", "headers": {"if-match": "7"}}
     assert sent == [{"item": "tea"}, second] * 2
+
+
+def test_a_captured_number_is_the_text_of_a_header_field_that_is_expected() -> None:
+    first = {"payload": {}, "capture": {"id": "$.id"}}
+    second = {"payload": {}, "expect": {"headers": {"ETag": "${captured.id}"}}}
+    (case,) = smoke.parse({"x.json": json.dumps({"name": "x", "steps": [first, second]})})
+    assert smoke.run_case(case, lambda _payload: ({"id": 7, "headers": {"etag": "7"}}, None, 0.0)).passed
+    outcome = smoke.run_case(case, lambda _payload: ({"id": 7, "headers": {"etag": "8"}}, None, 0.0))
+    assert outcome.mismatches == ('step 2: header ETag: expected "7", got "8"',)
 
 
 def test_a_captured_text_in_an_expression_stands_for_itself() -> None:
