@@ -104,7 +104,8 @@ class Deploy:
                 return self._unchanged(state, plan)
             if options.dry_run:
                 return self._preview(state, plan)
-            self.check_freeze()
+            if not plan.only_tests:
+                self.check_freeze()
             if options.no_smoke:
                 rung.console.warn(UNTESTED_WARNING)
             self._check_commit()
@@ -197,7 +198,8 @@ class Deploy:
         """Print what would be done, from real reads and real plans; change nothing."""
         self._check_commit()
         preview.warn_of_lock(self.rung, state.ledger.lock)
-        self.check_freeze()
+        if not plan.only_tests:
+            self.check_freeze()
         digest = self.acts.pin.digest if self.acts.pin else ""
         preview.Description(
             self.rung, self.infra, state, plan, self.acts.suite, image_digest=digest, force=self.request.force

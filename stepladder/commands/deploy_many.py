@@ -158,7 +158,8 @@ class DeployMany:
         for function in self.functions:
             function.acts.commit = commit
         for function in self.acting:
-            function.deploy.check_freeze()
+            if function.is_releasing:
+                function.deploy.check_freeze()
         if not self.request.dry_run:
             secret_check.check([each.rung for each in self.acting])
 

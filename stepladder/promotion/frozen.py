@@ -11,6 +11,7 @@ from stepladder.promotion.plan import PromotionPlan
 from stepladder.promotion.subject import PromotionOptions
 from stepladder.releases import freeze_guard
 from stepladder.settings.freezes import offset
+from stepladder.settings.functions import MAIN
 from stepladder.settings.load import Settings
 
 _SLACK = 3600.0
@@ -30,7 +31,7 @@ def check(machine: StateMachine, options: PromotionOptions, plan: PromotionPlan)
     now = freeze_guard.time_of(machine.rung.clock)
     for environment, first, last in _arrivals(settings, plan, now):
         if held := freeze_guard.freeze(settings, environment, first):
-            raise freeze_guard.refused(environment, held, "inv promote")
+            raise freeze_guard.refused(environment, held, _again(options))
         for window in freeze_guard.windows(settings, environment):
             start = begins(window, first, offset)
             if start is not None and start <= last:
@@ -38,6 +39,13 @@ def check(machine: StateMachine, options: PromotionOptions, plan: PromotionPlan)
                     f"{environment} freezes at {local_time(start, window.zone, offset)} ({window.description}); "
                     "a promotion that comes there later is refused"
                 )
+
+
+def _again(options: PromotionOptions) -> str:
+    """Return the command that promotes the same again."""
+    flags = [f"--function {name or MAIN}" for name in options.functions]
+    named = [("digest", options.digest), ("release", options.release)]
+    return " ".join(("inv promote", *(f"--{flag} {value}" for flag, value in named if value), *flags))
 
 
 def remark(machine: StateMachine, options: PromotionOptions) -> str:

@@ -80,6 +80,17 @@ def test_a_deploy_during_a_freeze_needs_a_reason_which_the_ledger_keeps(tmp_path
     assert "freeze" not in world.releases[-1]["cause"]
 
 
+def test_changed_smoke_cases_alone_are_no_release(tmp_path: Path, when: Any) -> None:
+    world = harness(tmp_path, [], staging={"freeze": [ALWAYS]})
+    world.case("hello")
+    world.deploy(during_freeze=True, why="the first")
+    world.case("hello again")
+    world.deploy(dry_run=True)
+    assert "would be refused" not in world.printed
+    assert world.deploy().result == "tested"
+    assert len(world.releases) == 1
+
+
 def test_an_image_that_was_pushed_before_is_held_back_as_well(tmp_path: Path, when: Any) -> None:
     world = harness(tmp_path, [], staging={"freeze": [ALWAYS]})
     world.deploy(during_freeze=True, why="the first")
@@ -106,6 +117,9 @@ def test_a_promotion_that_reaches_a_frozen_rung_is_refused_when_it_starts(tmp_pa
     with pytest.raises(RefusedError, match="production is frozen until Fri 2027-01-01") as no:
         frozen.check(promotes, PromotionOptions(), plan("staging"))
     assert "inv promote --during-freeze" in no.value.hint
+    with pytest.raises(RefusedError) as no:
+        frozen.check(promotes, PromotionOptions(digest="sha256:bb", functions=("", "mailer")), plan("staging"))
+    assert "`inv promote --digest sha256:bb --function main --function mailer --during-freeze --why" in no.value.hint
     frozen.check(promotes, PromotionOptions(), plan("staging", "production"))
     frozen.check(promotes, PromotionOptions(hotfix=True), plan())
     frozen.check(promotes, PromotionOptions(during_freeze=True, why="it burns"), plan())
