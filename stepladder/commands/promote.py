@@ -85,8 +85,8 @@ def conclude(
     failure = outcome.failure(machine, execution, end)
     if failure:
         result["exceptions"] = closing.show_exceptions(machine, execution, end)
-        if isinstance(failure, (RolledBackError, RollbackFailedError)):
-            closing.show_commands(machine, execution, kept)
+        refused = not isinstance(failure, (RolledBackError, RollbackFailedError))
+        closing.show_commands(machine, execution, kept, refused=refused)
         closing.show_undo(machine, kept)
         failure.record = dict(result)
         _blame_infrastructure(machine, end, failure)

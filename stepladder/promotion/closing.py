@@ -67,14 +67,20 @@ def show_exceptions(machine: StateMachine, execution: Execution, end: PromotionO
     ]
 
 
-def show_commands(machine: StateMachine, execution: Execution, kept: list[str]) -> None:
-    """Warn of each release command that was sent on a target which was rolled back: it is not undone."""
+def show_commands(machine: StateMachine, execution: Execution, kept: list[str], *, refused: bool = False) -> None:
+    """Warn of each release command that was sent on a target which was rolled back, or refused: it is not undone."""
     for target in execution.targets:
         name = target["environment"]
         if "command" not in target or name in kept:
             continue
+        digest = (target.get("release") or execution.input)["digest"]
         try:
-            lines = release_command.left(machine.at(name), (target.get("release") or execution.input)["digest"])
+            rung = machine.at(name)
+            lines = (
+                release_command.done_by(rung, digest, execution.input["release_id"])
+                if refused
+                else release_command.left(rung, digest)
+            )
         except Exception as error:
             if aws.explain(error) is None:
                 raise

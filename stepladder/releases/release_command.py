@@ -151,6 +151,20 @@ def left(rung: Rung, digest: str) -> tuple[str, ...]:
     )
 
 
+def done_by(rung: Rung, digest: str, release_id: str) -> tuple[str, ...]:
+    """Say of each release command that a release ran with success that it isn't undone, though the release was refused.
+
+    Nothing is read where the settings have no release command.
+    """
+    if of(rung.settings, rung.environment) is None:
+        return ()
+    return tuple(
+        f"release command {run.command} {_how(run)} on version {run.version}, which gets no traffic; it is not undone"
+        for _, run in rung.ledger.command_runs(rung.target, digest)
+        if run.release_id == release_id and run.outcome == schema.SUCCEEDED
+    )
+
+
 def _how(run: SentCommand) -> str:
     if run.outcome == schema.BEGUN:
         return f"began at {run.began_at}, and whether it was done is unknown,"

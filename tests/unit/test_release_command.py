@@ -266,6 +266,21 @@ def test_a_promotion_that_rolled_back_says_so_of_each_target_that_was_left(
     assert len(migrations.commands) == 1
 
 
+def test_a_promotion_that_was_refused_says_what_it_ran_itself(harness: DeployHarness, migrations: Migrations) -> None:
+    released = harness.deploy()
+    machine: Any = SimpleNamespace(console=harness.rung().console, at=lambda _target: harness.rung())
+
+    def show(release_id: str) -> str:
+        given = {"digest": digest("one"), "release_id": release_id}
+        execution: Any = SimpleNamespace(targets=[{"environment": "staging", "command": {}}], input=given)
+        closing.show_commands(machine, execution, kept=[], refused=True)
+        return harness.printed
+
+    assert "release command" not in show("of-another-release")
+    assert "staging: release command migrate ran at " in show(released.release_id)
+    assert "on version 1, which gets no traffic; it is not undone" in harness.printed
+
+
 def test_a_rung_may_turn_the_command_off(tmp_path: Path) -> None:
     harness = DeployHarness(
         tmp_path, release_command=COMMAND, promotion={"rungs": {"staging": {"release_command": False}}}
