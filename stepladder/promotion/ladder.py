@@ -126,8 +126,11 @@ def _rung(settings: Settings, environments: tuple[str, ...], release: PromotionR
 
 
 def is_distributed(settings: Settings) -> bool:
-    """Say whether the state machine releases each target by an execution of its own, as Terraform decides it too."""
-    return max(map(len, settings.rungs)) * len(settings.function_names) > INLINE_TARGETS
+    """Say whether the state machine releases each target by an execution of its own, as Terraform decides it too.
+
+    Never in a project whose only function is its own: that has the same state machine, and fewer permissions.
+    """
+    return bool(settings.functions) and max(map(len, settings.rungs)) * len(settings.function_names) > INLINE_TARGETS
 
 
 def _target(settings: Settings, environment: str, release: PromotionRequest, lease: int) -> TargetInput:

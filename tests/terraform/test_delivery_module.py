@@ -135,6 +135,16 @@ def test_python_and_terraform_agree_from_how_many_targets_on_each_is_an_executio
         assert ladder.is_distributed(load.load(given | {"functions": names}, Path())) is is_distributed
 
 
+def test_a_project_with_one_function_keeps_its_state_machine_however_wide_a_rung_is():
+    at = {"account": NAMES.account, "region": NAMES.region}
+    wide = [f"env{n}" for n in range(ladder.INLINE_TARGETS + 1)]
+    given = {"project": "sample", "rungs": [wide], "environments": dict.fromkeys(wide, at)}
+    assert not ladder.is_distributed(load.load(given, Path()))
+    assert ladder.is_distributed(load.load(given | {"functions": {"mailer": {}}, "main": False}, Path()))
+    text = (MODULE / "machine.tf").read_text("utf-8")
+    assert re.search(r"^  is_distributed = local\.many && ", text, re.MULTILINE), "only then its role may start any"
+
+
 @pytest.fixture(scope="module")
 def planned(modules) -> dict[str, dict[str, Any]]:
     return modules["it"]

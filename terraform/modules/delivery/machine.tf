@@ -2,7 +2,7 @@ locals {
   # One history holds 25,000 events: those of ten targets of a rung. Above it each target is an execution of its own.
   # https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
   inline_targets = 10
-  is_distributed = var.home == null && max([for rung in var.rungs : length(rung)]...) * local.functions_of_each > local.inline_targets
+  is_distributed = local.many && var.home == null && max([for rung in var.rungs : length(rung)]...) * local.functions_of_each > local.inline_targets
 
   definition = templatefile("${path.module}/promotion.asl.json", {
     hook_name    = aws_lambda_function.pipeline["verify"].function_name
