@@ -115,13 +115,18 @@ def _changes(
         RootChange(
             machine.at(name),
             SERVICE,
-            is_new=_is_new(machine, name, missing),
+            is_new=_is_new(machine, name, missing, snapshots[name]),
             early=locations.of(settings, name) in begun,
         )
         for name in services
     ]
 
 
-def _is_new(machine: StateMachine, environment: str, missing: Sequence[str]) -> bool:
-    """Say whether an environment has no service yet: its first function is missing."""
-    return target_key(environment, machine.settings.function_names[0]) in missing
+def _is_new(machine: StateMachine, environment: str, missing: Sequence[str], snapshot: Snapshot) -> bool:
+    """Say whether an environment has no service yet: it has none of the functions, or lacks one and was never applied.
+
+    `missing` may leave out functions that are not promoted.
+    """
+    lacking = {key for key in missing if split_target(key)[0] == environment}
+    every = {target_key(environment, name) for name in machine.settings.function_names}
+    return bool(lacking) and (lacking >= every or snapshot.infra is None)

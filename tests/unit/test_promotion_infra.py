@@ -63,7 +63,7 @@ class Roots:
 class Ladder:
     """A ladder whose lowest rung is deployed. `elsewhere` is in another account, whose ledger isn't there yet."""
 
-    def __init__(self, root, monkeypatch, *, approval=False, elsewhere=False, functions=()):
+    def __init__(self, root, monkeypatch, *, approval=False, elsewhere=False, functions=(), main=True):
         harness = DeployHarness(root)
         production = {"account": OTHER, "region": REGION, "role_arn": "arn:aws:iam::222222222222:role/deployer"}
         there = {"account": ACCOUNT, "region": REGION}
@@ -73,7 +73,7 @@ class Ladder:
                 "environments": {"staging": there, "qa": there, "production": production if elsewhere else there},
                 "rungs": ["staging", "qa", "production"],
                 "promotion": {"rungs": {"production": {"approval": approval}}},
-                **({"functions": {name: {} for name in functions}} if functions else {}),
+                **({"functions": {name: {} for name in functions}, "main": main} if functions else {}),
             },
             root,
         )
@@ -270,6 +270,16 @@ class TestApproval:
                 guarded.prepare("qa", "production")
         assert asked == ["production needs approval and has no service yet: create it (1 to add)?"]
         assert bool(guarded.roots.applied) is answer
+
+    @pytest.mark.parametrize("main", [True, False])
+    def test_only_a_rung_without_a_service_is_asked_about(self, tmp_path, monkeypatch, main):
+        ladder = Ladder(tmp_path, monkeypatch, approval=True, functions=("new", "old"), main=main)
+        ladder.record("env#qa", "service one")
+        with pytest.raises(RefusedError, match="production needs approval and has no service yet"):
+            infra.prepare(ladder.machine, ("production-new",), {"new": DIGEST}, roots=ladder.roots)
+        ladder.record("env#production", "service one")
+        infra.prepare(ladder.machine, ("production-new",), {"new": DIGEST}, roots=ladder.roots)
+        assert ladder.roots.applied == ["production/delivery", "production/service"]
 
     def test_the_flag_is_the_answer(self, guarded):
         assert guarded.prepare("qa", "production", infra=True) == ("qa", "production")
