@@ -124,7 +124,9 @@ class InfraRecord:
         if not name:
             return self
         outputs: dict[str, Any] = json.loads(self.outputs or "{}")
-        own: dict[str, Any] = outputs.pop("functions", {}).get(name, {})
+        named = outputs.pop("functions", None)
+        given = named.get(name) if isinstance(named, dict) else None
+        own: dict[str, Any] = given if isinstance(given, dict) else {}  # an older apply's output may be anything
         merged = {key: value for key, value in (outputs | own).items() if value is not None}
         return replace(
             self,

@@ -25,12 +25,16 @@ _DECLARED = re.compile(r'^[ \t]*output\s+"?([\w-]+)', re.MULTILINE)
 def recorded(outputs: Mapping[str, Any]) -> str:
     """Return what the ledger keeps of a root's outputs, as JSON; empty for none. Sensitive ones aren't among them.
 
-    Of `functions`, which holds the outputs of each named function, each is kept by the same rule.
+    Of `functions`, which holds the outputs of each named function, each is kept by the same rule. In a project with one
+    function that name may be any output's.
     """
-    kept = _short({name: value for name, value in outputs.items() if name != FUNCTIONS})
-    named = outputs.get(FUNCTIONS)
-    if isinstance(named, Mapping) and named:
-        kept[FUNCTIONS] = {name: _short(own) for name, own in named.items() if isinstance(own, Mapping)}
+    kept, named = dict(outputs), outputs.get(FUNCTIONS)
+    if isinstance(named, Mapping) and named and all(isinstance(own, Mapping) for own in named.values()):
+        del kept[FUNCTIONS]
+        return json.dumps(
+            {**_short(kept), FUNCTIONS: {name: _short(own) for name, own in named.items()}}, sort_keys=True
+        )
+    kept = _short(kept)
     return json.dumps(kept, sort_keys=True) if kept else ""
 
 

@@ -68,6 +68,17 @@ def test_only_what_may_be_shown_and_has_room_is_recorded() -> None:
     outputs = {"url": "x", "none": None, "long": "y" * 5000}
     assert environment_outputs.recorded(outputs) == '{"url": "x"}'
     assert environment_outputs.recorded({"none": None}) == ""
+    named = {"functions": {"mailer": {"url": "y", "long": "x" * 5000}}}
+    assert environment_outputs.recorded(outputs | named) == '{"functions": {"mailer": {"url": "y"}}, "url": "x"}'
+
+
+@pytest.mark.parametrize("own", [["a"], "a", {"a": "b"}, {}])
+def test_a_project_with_one_function_may_call_an_output_of_its_own_functions(own: object) -> None:
+    recorded = environment_outputs.recorded({"functions": own})
+    assert json.loads(recorded) == {"functions": own}
+    record = InfraRecord("s", "p1", "2026-11-21T00:00:00Z", "https://x/", outputs=recorded)
+    assert record.of_function("") is record
+    assert record.of_function("mailer").outputs == "", "a function that was added is yet to be applied"
 
 
 def test_a_deploy_sends_the_output_that_its_own_apply_left(harness: DeployHarness) -> None:
