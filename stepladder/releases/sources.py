@@ -8,7 +8,7 @@ yet doesn't count: Terraform writes it during the first deployment, which says t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from stepladder.core import git
 from stepladder.images import revision
@@ -37,7 +37,9 @@ def commit_of(functions: Sequence[Settings]) -> git.Commit:
     code = {f"{_TERRAFORM}{name}" for name in files.sources(settings.root / "terraform")} if tree.differences else set()
     folders = (*cases, permissions.FOLDER)
     changed |= {
-        d.path for d in tree.differences if _of_terraform(d, code) or any(_is_document(d, each) for each in folders)
+        d.path
+        for d in tree.differences
+        if _of_terraform(d, code) or any(_is_document(d, each, settings.root) for each in folders)
     }
     return git.Commit(tree.sha, git.named(sorted(changed)))
 
@@ -51,13 +53,19 @@ def _of_terraform(difference: git.Difference, code: set[str]) -> bool:
     return difference.absent or difference.submodule or any(_is_below(name, path) for name in code)
 
 
-def _is_document(difference: git.Difference, folder: str) -> bool:
-    """Say whether it is a smoke case, or a policy file; those may lie in folders of their own."""
+def _is_document(difference: git.Difference, folder: str, root: Path) -> bool:
+    """Say whether it is a smoke case or the code of its checks, or a policy file, also one in a folder below."""
     path = PurePosixPath(difference.path)
-    is_below = (
-        PurePosixPath(folder) in path.parents if folder == permissions.FOLDER else path.parent == PurePosixPath(folder)
-    )
-    return is_below and path.suffix == ".json"
+    if folder == permissions.FOLDER:
+        return PurePosixPath(folder) in path.parents and path.suffix == ".json"
+    if path.parent != PurePosixPath(folder):
+        return False
+    return path.suffix == ".json" or (path.suffix == ".py" and _is_check(path.name, root / folder))
+
+
+def _is_check(name: str, folder: Path) -> bool:
+    """Say whether a smoke case names a check in a file of Python beside it."""
+    return any(f"{name}:" in case.read_text("utf-8", "replace") for case in folder.glob("*.json") if case.is_file())
 
 
 def _is_below(name: str, path: str) -> bool:

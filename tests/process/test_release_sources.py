@@ -13,7 +13,8 @@ FILES = {
     "terraform/modules/service/function.tf": "",
     "policies/orders.json": "{}",
     "policies/README.md": "",
-    "tests/smoke/hello.json": "{}",
+    "tests/smoke/hello.json": '{"expect": {"check": "answers.py:is_polite"}}',
+    "tests/smoke/answers.py": "",
 }
 
 
@@ -39,6 +40,7 @@ def harness(image_harness: ImageHarness) -> ImageHarness:
         "policies/new.json",
         "tests/smoke/hello.json",
         "tests/smoke/new.json",
+        "tests/smoke/answers.py",
     ],
 )
 def test_what_decides_a_release_makes_it_dirty(harness: ImageHarness, path: str) -> None:
@@ -59,6 +61,7 @@ def test_what_decides_a_release_makes_it_dirty(harness: ImageHarness, path: str)
         "terraform/service/.terraform/modules.json",
         "policies/README.md",
         "tests/smoke/README",
+        "tests/smoke/unnamed.py",
         "tests/test_handler.py",
     ],
 )
