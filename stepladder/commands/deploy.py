@@ -23,7 +23,7 @@ from stepladder.releases import plan as plans
 from stepladder.releases import report as reports
 from stepladder.releases.acts import Acts
 from stepladder.releases.interfaces import Images, Infrastructure
-from stepladder.releases.plan import FOUNDATION, SERVICE, DeployPlan, EnvironmentState, Wanted
+from stepladder.releases.plan import FOUNDATION, IMAGE, SERVICE, DeployPlan, EnvironmentState, Wanted
 from stepladder.releases.release import Released
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
@@ -197,6 +197,8 @@ class Deploy:
     def _preview(self, state: EnvironmentState, plan: DeployPlan) -> DeployReport:
         """Print what would be done, from real reads and real plans; change nothing."""
         self._check_commit()
+        if any(plan.step(name).act for name in (IMAGE, SERVICE)):
+            self.acts.check_files()
         preview.warn_of_lock(self.rung, state.ledger.lock)
         if not plan.only_tests:
             self.check_freeze()

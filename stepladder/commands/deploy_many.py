@@ -107,6 +107,8 @@ class DeployMany:
                 return reports.unchanged(self.rung, self.functions, self.roots)
             if self.request.dry_run:
                 self._check()
+                built = [each for each in self.acting if each.builds]
+                self.images.check_files(self.functions if self.roots.service.act else built)
                 return reports.previewed(self.rung, self.functions, self.roots, self.request)
             if self.request.no_smoke:
                 self.rung.console.warn(UNTESTED_WARNING)

@@ -178,3 +178,21 @@ def test_a_deploy_refuses_a_handler_before_terraform_configures_it(
         assert harness.applied == ["service"]
         deploy()
         assert harness.handlers_checked == 1, "only where the service is applied, once for an image"
+
+
+def test_a_dry_run_refuses_files_that_no_image_can_be_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    (tmp_path / "one").mkdir()
+    for harness, deploy in (
+        (one := DeployHarness(tmp_path / "one"), one.deploy),
+        (two := ManyHarness(tmp_path, {"mailer": {}}), two.deploy_many),
+    ):
+        deploy()
+        harness.broken = BadInputError("no such handler")
+        assert deploy(dry_run=True).result == "unchanged", "nothing is to be made of them"
+        for change in ("source", "infra_inputs"):
+            before = getattr(harness, change)
+            setattr(harness, change, "two")
+            with pytest.raises(BadInputError, match="no such handler"):
+                deploy(dry_run=True)
+            setattr(harness, change, before)
