@@ -136,29 +136,42 @@ def check(at: Root) -> None:
         )
 
 
-def _check_circle(referring: Iterable[tuple[str, str]]) -> None:
-    """Refuse variables of the function that need the function itself."""
-    problems = [
+def _check_circle(referring: Sequence[tuple[str, str]]) -> None:
+    """Refuse variables of the function that need the function itself, and functions that need each other."""
+    itself = [
         f"stepladder.{key} is {text!r}: {output[0]} is there after the function, which needs the variable first"
         for key, text in referring
         if key.startswith("function.environment.")
         for part in references.parts(text)
         if part.reference and (output := _OF_THE_FUNCTION.search(part.text))
     ]
-    problems += [
-        f"stepladder.{key} is {text!r}: Terraform takes `module.{functions.MODULE}` as one, so none of these "
-        "functions can need another"
+    others = [
+        f"stepladder.{key} is {text!r}{_origin(key, text, referring)}: Terraform takes `module.{functions.MODULE}` as "
+        "one, so none of these functions can need another"
         for key, text in referring
         if key.startswith(f"{functions.MODULE}.") and any(map(_OF_THE_FUNCTIONS, references.named(text)))
     ]
-    if problems:
-        raise BadInputError(
-            "the settings go round in a circle: the function needs a variable that needs the function",
-            kind=ReferenceCycleError.kind,
-            hint="take it out of `invoke.yaml`: the code has the function's name in AWS_LAMBDA_FUNCTION_NAME, "
-            "and its ARN in the context of each call",
-            problems=tuple(problems),
-        )
+    if itself:
+        hint = "the code has the function's name in AWS_LAMBDA_FUNCTION_NAME, and its ARN in the context of each call"
+        raise _circle("the function needs a variable that needs the function", hint, (*itself, *others))
+    if others:
+        hint = "name the other function by `${var.project}-${var.environment}-<name>`, which is known before it is made"
+        raise _circle("one of several functions needs another", hint, others)
+
+
+def _origin(key: str, text: str, referring: Sequence[tuple[str, str]]) -> str:
+    """Say that a function has a text from the settings of the project, where a person has to change it."""
+    inherited = key.split(".", 2)[2]
+    return f", inherited from stepladder.{inherited}" if (inherited, text) in referring else ""
+
+
+def _circle(what: str, hint: str, problems: Iterable[str]) -> BadInputError:
+    return BadInputError(
+        f"the settings go round in a circle: {what}",
+        kind=ReferenceCycleError.kind,
+        hint=f"take it out of `invoke.yaml`: {hint}",
+        problems=tuple(problems),
+    )
 
 
 def checked_hash(settings: Settings, env: str, name: str) -> str:

@@ -167,6 +167,9 @@ def test_a_function_that_needs_another_of_them_is_refused_before_terraform(tmp_p
         references.check(service(several(tmp_path, **raw)))
     assert caught.value.kind == "reference-cycle"
     assert "none of these functions can need another" in caught.value.problems[0]
+    inherited = ", inherited from stepladder.function.environment.PEER: " in caught.value.problems[0]
+    assert inherited == (where == "function")
+    assert "`${var.project}-${var.environment}-<name>`" in caught.value.hint
 
 
 def test_modules_without_the_functions_name_are_refused_with_the_command_for_it(tmp_path: Path) -> None:
