@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import keyword
+import sys
 from pathlib import Path
 
 from stepladder.core import files
@@ -59,13 +61,20 @@ def add(settings: Settings, console: Console, name: str, *, own_image: bool) -> 
 
 def _shared(settings: Settings, name: str) -> tuple[dict[str, str], list[str]]:
     """Return the files of a function in the project's image, and its lines in `invoke.yaml`."""
-    context, module = settings.image.context, name.replace("-", "_")
-    command = _command(settings)
+    context, command = settings.image.context, _command(settings)
     paths = {entry.path: entry.source for entry in collect(settings.root / context)}
     home, (package, _, _) = python_syntax.home(command, paths), python_syntax.module_of(command).rpartition(".")
+    module = _module(name, package)
     folder = f"{context}/{home}{package.replace('.', '/')}".rstrip("/")
     handler = f"{package}.{module}.handler" if package else f"{module}.handler"
     return {f"{folder}/{module}.py": _HANDLER.format(name=name)}, [f"function: {{handler: {handler}}}"]
+
+
+def _module(name: str, package: str) -> str:
+    """Return a function's module, which tests can import, and which hides none of Python's own."""
+    module = name.replace("-", "_")
+    hides = not package and module in sys.stdlib_module_names
+    return f"{module}_function" if keyword.iskeyword(module) or hides else module
 
 
 def _own(settings: Settings, name: str) -> tuple[dict[str, str], list[str]]:
@@ -93,5 +102,5 @@ def _declare(path: Path, console: Console, name: str, lines: list[str], declared
         console.data(path.name)
         return
     console.warn(f"add these lines to {path.name}, below `stepladder`:")
-    for line in ("functions:", f"  {name}:", *(f"    {line}" for line in lines)):
+    for line in ("functions:", f"  {invoke_yaml_insert.key(name)}:", *(f"    {line}" for line in lines)):
         console.line(f"  {line}")

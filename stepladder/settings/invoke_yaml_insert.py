@@ -26,11 +26,11 @@ def function(content: str, name: str, lines: Sequence[str]) -> str:
         functions = _child(top, FUNCTIONS)
         if functions is None:
             column = top.value[0][0].start_mark.column
-            entry = [f"{FUNCTIONS}:", f"  {name}:", *(f"    {line}" for line in lines)]
+            entry = [f"{FUNCTIONS}:", f"  {key(name)}:", *(f"    {line}" for line in lines)]
             after = _with(content, _last_line(top), column, entry)
         elif _is_block(functions):
             column = functions.value[0][0].start_mark.column
-            after = _with(content, _last_line(functions), column, [f"{name}:", *(f"  {line}" for line in lines)])
+            after = _with(content, _last_line(functions), column, [f"{key(name)}:", *(f"  {line}" for line in lines)])
         else:
             return ""
         added = {name: yaml.safe_load("\n".join(lines))}
@@ -38,6 +38,13 @@ def function(content: str, name: str, lines: Sequence[str]) -> str:
         return after if yaml.safe_load(after) == {**before, TOP: wanted} else ""
     except (yaml.YAMLError, AttributeError, TypeError, ValueError, RecursionError):
         return ""
+
+
+def key(name: str) -> str:
+    """Return a name as YAML reads it as text: `on` and `null` are none without quotes."""
+    from invoke.util import yaml
+
+    return name if yaml.safe_load(name) == name else f'"{name}"'
 
 
 def _child(node: Any, name: str) -> Any:

@@ -82,6 +82,29 @@ def test_nothing_is_written_for_a_name_that_will_not_do_or_over_a_file(made: Set
     with pytest.raises(BadInputError, match="no function can be called 'mailer'") as caught:
         new_function.add(again(made.root), Console(), "mailer", own_image=False)
     assert caught.value.problems == ("there is a function mailer already",)
+    assert caught.value.hint == "give another name: `inv function.new --name mailer2`"
+    with pytest.raises(BadInputError, match="no function can be called ''") as caught:
+        new_function.add(made, Console(), "", own_image=False)
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("name", ["true", "null", "on"])
+def test_a_name_that_yaml_reads_otherwise_is_written_in_quotes(made: Settings, name: str) -> None:
+    new_function.add(made, Console(), name, own_image=False)
+    assert again(made.root).function_names == ("", name)
+    assert f'    "{name}":\n' in (made.root / "invoke.yaml").read_text()
+
+
+def test_a_module_can_be_imported_by_tests_and_hides_none_of_pythons_own(made: Settings) -> None:
+    new_function.add(made, Console(), "import", own_image=False)
+    assert again(made.root).of_function("import").function.handler == "app.import_function.handler"
+    new_function.add(again(made.root), Console(), "json", own_image=False)
+    assert again(made.root).of_function("json").function.handler == "app.json.handler"
+    (made.root / "function/handler.py").write_text("def handler(event, context): ...\n")
+    dockerfile = made.root / "function/Dockerfile"
+    dockerfile.write_text(dockerfile.read_text().replace("app.handler.handler", "handler.handler"))
+    new_function.add(again(made.root), Console(), "logging", own_image=False)
+    assert again(made.root).of_function("logging").function.handler == "logging_function.handler"
 
 
 @pytest.mark.parametrize(
