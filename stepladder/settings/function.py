@@ -132,7 +132,7 @@ class FunctionSettings:
     )
     handler: str = setting(
         "",
-        Text(HANDLER, "a module and a function of the image, such as app.handler.handler", 128),
+        Text(HANDLER, "a module and a function of the image, such as app.handler.handler", 128, literal=True),
         "what the image runs, in place of its own command; so several functions may have one image",
         description="What the image runs, in place of its own command, such as `app.handler.handler`; empty for the "
         "image's own.",

@@ -95,16 +95,20 @@ def listed(words: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class Text:
-    """A text of one shape; `words` says which. `longest` counts characters; 0 sets no limit."""
+    """A text of one shape; `words` says which. `longest` counts characters; 0 sets no limit.
+
+    One that is `literal` holds no reference where another might: it is needed before Terraform runs.
+    """
 
     shape: re.Pattern[str]
     words: str
     longest: int = 0
+    literal: bool = False
     terraform_type = "string"
 
     def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
         """See `Rule`."""
-        if references.passes(key, value):
+        if not self.literal and references.passes(key, value):
             return str(value)
         text = problems.text(key, value, self.shape, self.words)
         if self.longest and len(text) > self.longest:
