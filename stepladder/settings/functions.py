@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from stepladder.core.errors import BadInputError
@@ -121,7 +122,9 @@ class NamedFunctions(OwnRule):
 def _one(key: str, name: str, raw: object, project: Settings, problems: Problems) -> NamedFunction:
     """Read one function: first its image, which says whether the project's handler is in it."""
     given = raw if isinstance(raw, Mapping) else {}
-    image = read_section(f"{key}.image", given.get("image", {}), project.image, Problems(problems.root))
+    image = _image(
+        read_section(f"{key}.image", given.get("image", {}), project.image, Problems(problems.root)), project
+    )
     same_image = image.context == project.image.context
 
     def inherited(function: FunctionSettings) -> FunctionSettings:
@@ -146,8 +149,19 @@ def _one(key: str, name: str, raw: object, project: Settings, problems: Problems
     }
     differ = given.get("environments", {})
     return replace(
-        read, environments=FunctionEnvironments().read(f"{key}.environments", differ, environments, problems)
+        read,
+        image=_image(read.image, project),
+        environments=FunctionEnvironments().read(f"{key}.environments", differ, environments, problems),
     )
+
+
+def _image(image: ImageSettings, project: Settings) -> ImageSettings:
+    """Return a function's image with its folder spelled as the project's, or as any other function's, would be.
+
+    `function/` and `./function` are the folder `function`: it has one image.
+    """
+    own, context = project.image.context, PurePosixPath(image.context)
+    return replace(image, context=own if context == PurePosixPath(own) else str(context))
 
 
 def _again(key: str, raw: object, before: FunctionSettings, problems: Problems) -> FunctionSettings:
@@ -185,13 +199,15 @@ def check_new(settings: Settings, name: str) -> None:
     """Raise `BadInputError` for a name that no new function can have."""
     problems = Problems(settings.root)
     _check_name("functions", name, settings.whole, problems)
-    if name in settings.function_names:
+    if name and name in settings.function_names:
         problems.messages.append(f"there is a function {name} already")
     if problems.messages:
+        names = (EXAMPLE, *(f"{EXAMPLE}{number}" for number in range(2, len(settings.function_names) + 3)))
+        free = next(each for each in names if each not in settings.function_names)
         raise BadInputError(
             f"no function can be called {name!r}",
             kind="bad-arguments",
-            hint="give another name: `inv function.new --name mailer`",
+            hint=f"give another name: `inv function.new --name {free}`",
             problems=tuple(problems.messages),
         )
 

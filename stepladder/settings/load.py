@@ -170,12 +170,18 @@ class Settings:
         try:
             return self.environments[name]
         except KeyError:
-            meant = did_you_mean(name, self.environments)
+            meant = self._target_meant(name) or did_you_mean(name, self.environments)
             known = ", ".join(self.environments) or "none yet"
             hint = f"known environments: {known}; they are declared under `stepladder.environments`"
             raise BadInputError(
                 f"there is no environment {name!r}", kind="unknown-environment", hint=f"{meant} {hint}".strip()
             ) from None
+
+    def _target_meant(self, key: str) -> str:
+        """Say which flags name a target whose key was given for an environment; empty when it is none."""
+        environment, name = names.split_target(key)
+        is_target = environment in self.environments and name in self.whole.functions
+        return f"did you mean `{names.flags(environment, name)}`?" if is_target else ""
 
     def names(self, environment: str) -> names.Names:
         """Return the AWS names of the project in one environment."""

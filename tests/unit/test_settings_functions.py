@@ -92,6 +92,29 @@ def test_functions_share_an_image_and_its_handler_unless_one_has_a_folder_of_its
     assert poller.function.handler == poller.environment("production").function.handler == ""
 
 
+@pytest.mark.parametrize("spelling", ["function/", "./function", "function"])
+def test_a_folder_that_is_spelled_otherwise_is_the_same_image(spelling: str) -> None:
+    settings = read({"mailer": {"image": {"context": spelling}}})
+    mailer = settings.of_function("mailer")
+    assert mailer.image == settings.image
+    assert mailer.function.handler == mailer.environment("production").function.handler == "app.handler"
+    two = read({"a": {"image": {"context": "functions/a/"}}, "b": {"image": {"context": "./functions/a"}}})
+    assert two.of_function("a").image == two.of_function("b").image != two.image
+    odd = read({"mailer": {}}, image={"context": "function/"})
+    assert odd.of_function("mailer").image == odd.image
+
+
+def test_a_targets_key_that_is_given_for_an_environment_is_taken_apart() -> None:
+    settings = read({"daily-report": {}})
+    for each in (settings, settings.of_function("daily-report")):
+        with pytest.raises(BadInputError, match="no environment 'staging-daily-report'") as caught:
+            each.environment("staging-daily-report")
+        assert caught.value.hint.startswith("did you mean `--env staging --function daily-report`? known environments")
+    with pytest.raises(BadInputError) as caught:
+        settings.environment("staging-daily")
+    assert caught.value.hint.startswith("did you mean `staging`?")
+
+
 def test_a_project_may_have_no_function_but_those_with_a_name() -> None:
     settings = read({"mailer": {}, "poller": {}}, main=False)
     assert settings.function_names == ("mailer", "poller")
@@ -192,6 +215,10 @@ WRONG: dict[str, tuple[object, str]] = {
             }
         },
         "another function: a record that failed would come back to this one",
+    ),
+    "a reference to Terraform as its handler, which the image must hold before": (
+        {"mailer": {"function": {"handler": "${local.handler}"}}},
+        "stepladder.functions.mailer.function.handler is '${local.handler}'; allowed: a module and a function of the",
     ),
     "a reference to Terraform in its image": (
         {"mailer": {"image": {"base": "${local.base}"}}},
