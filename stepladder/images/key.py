@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from stepladder.images import shared
 from stepladder.images.context.files import PIECE, collect
 from stepladder.settings.load import Settings
 
@@ -40,7 +41,7 @@ def input_key(settings: Settings) -> str:
 
     add(str(BUILDER_VERSION), settings.python, settings.architecture)
     add(settings.image.builder, base_reference(settings))
-    for entry in collect(settings.root / settings.image.context):
+    for entry in collect(shared.context(settings)):
         add(entry.path, "link" if entry.link else "x" if entry.executable else "-")
         if entry.link:
             add(entry.link)

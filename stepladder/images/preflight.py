@@ -17,7 +17,7 @@ def check(settings: Settings, say: Callable[[str], None], *, take_pointers: bool
 
     `take_pointers`: `say` hears of pointers, and they are taken.
     """
-    context = settings.root / settings.image.context
+    context = shared.context(settings)
     entries = collect(context)
     if pointers := lfs.pointers(entries):
         if not take_pointers:

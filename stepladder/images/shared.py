@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from stepladder.core.errors import BadInputError
+from stepladder.images.context import shown
+from stepladder.settings import functions
 from stepladder.settings.load import Settings
 
 
@@ -24,6 +28,20 @@ class ConfiguredHandler:
         """The handler for a message: what it is, whose, and where it stands."""
         function = f"function {self.function}" if self.function else "the function"
         return f"the handler {self.name} of {function} (`stepladder.{self.setting}`)"
+
+
+def context(settings: Settings) -> Path:
+    """Return the folder of an image's files. Raises `BadInputError`, which names the setting, when there is none."""
+    folder = settings.root / settings.image.context
+    if not folder.is_dir():
+        own = settings.name_of_function if settings.image.context != settings.whole.image.context else ""
+        setting = functions.key(own, "image.context")
+        raise BadInputError(
+            f"there is no folder {shown.name(folder)}/ to build the image from",
+            kind="build-context",
+            hint=f"`{setting}` names it, relative to `invoke.yaml`",
+        )
+    return folder
 
 
 def is_project_image(settings: Settings) -> bool:

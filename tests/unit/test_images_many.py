@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -136,6 +137,18 @@ def test_each_image_that_cannot_be_built_is_named_by_its_function(many: ManyImag
     assert any(problem.startswith("lost, again: the image would not hold") for problem in caught.value.problems)
     with pytest.raises(BadInputError, match="broken: "):
         images.check_all(many.views(), take_pointers=False)
+
+
+def test_a_folder_that_is_not_there_is_named_by_the_functions_own_setting(many: ManyImages) -> None:
+    many.write({"mailer": own("nowhere"), "plain": {}}, {})
+    for act in (lambda: images.input_keys(many.views()), lambda: images.check_all(many.views(), take_pointers=False)):
+        with pytest.raises(BadInputError, match="there is no folder functions/nowhere/") as caught:
+            act()
+        assert caught.value.hint.startswith("`stepladder.functions.mailer.image.context` names it")
+    shutil.rmtree(many.harness.root / "function")
+    with pytest.raises(BadInputError, match="there is no folder function/") as caught:
+        images.input_keys({"plain": many.views()["plain"]})
+    assert caught.value.hint.startswith("`stepladder.image.context` names it")
 
 
 def test_a_context_without_a_dockerfile_is_bad_input(many: ManyImages) -> None:
