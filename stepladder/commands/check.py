@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from stepladder.commands.checks import ProjectCheck, run_all, tool
@@ -138,17 +139,32 @@ def run_tests(project: Settings, console: Console, only: str, environment: str =
     run, and import from there. Raises `StepladderError` when a test fails.
     """
     settings = project.of_function(functions.given(project, function) if function else project.function_names[0])
+    options, arguments = _own_folder(settings), shlex.split(only)
+    _check_has_tests(settings, arguments)
     own = variables.of(settings, environment)
     with console.step("packages") as step:
         count = packages(settings)
         step.done(f"{count} installed") if count else step.skip("as locked")
-    argv = [sys.executable, "-m", "pytest", *_own_folder(settings), *shlex.split(only)]
+    argv = [sys.executable, "-m", "pytest", *options, *arguments]
     given = {name: value for name, value in own.values.items() if name not in os.environ and name not in _LAMBDAS_PATHS}
     if process.run(argv, cwd=settings.root, env=given, timeout=_TEST_DEADLINE, attached=True).code:
         raise StepladderError(
             "the tests failed",
             kind="checks-failed",
             hint=own.hint(settings.names(environment or settings.lowest).target),
+        )
+
+
+def _check_has_tests(settings: Settings, arguments: Sequence[str]) -> None:
+    """Refuse a function with a folder of its own and no tests there: pytest would run the project's on its code."""
+    context = settings.image.context
+    if context == settings.whole.image.context or (settings.root / context / "tests").is_dir():
+        return
+    if not any((settings.root / each.partition("::")[0]).exists() for each in arguments):
+        raise BadInputError(
+            f"there is no folder {context}/tests",
+            kind="bad-arguments",
+            hint=f"write a test, in `{context}/tests/test_handler.py`: it imports the code of {context}/",
         )
 
 

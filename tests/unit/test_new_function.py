@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from fakes import image_project as project
 
 from stepladder import images
-from stepladder.commands import new_function
+from stepladder.commands import check, new_function
+from stepladder.core import process
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError
 from stepladder.releases import smoke_suite
@@ -68,6 +70,24 @@ def test_a_function_with_an_image_of_its_own_has_a_context_that_builds(made: Set
     images.check_all(functions.views(after), take_pointers=False)
     keys = images.input_keys(functions.views(after))
     assert len(set(keys.values())) == 3
+
+
+def test_a_function_without_tests_of_its_own_does_not_run_the_projects(
+    made: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_function.add(made, Console(), "mailer", own_image=True)
+    after = again(made.root)
+    with pytest.raises(BadInputError, match="there is no folder functions/mailer/tests") as caught:
+        check.run_tests(after, Console(), "-q", function="mailer")
+    assert "`functions/mailer/tests/test_handler.py`" in caught.value.hint
+    ran = list[list[str]]()
+    monkeypatch.setattr(check, "packages", lambda _settings: 0)
+    monkeypatch.setattr(process, "run", lambda argv, **_options: ran.append(argv) or SimpleNamespace(code=0))
+    check.run_tests(after, Console(), "-q")
+    check.run_tests(after, Console(), "function/app/handler.py::test_it", function="mailer")
+    (made.root / "functions/mailer/tests").mkdir()
+    check.run_tests(after, Console(), "", function="mailer")
+    assert [any("pythonpath=functions/mailer" in each for each in argv) for argv in ran] == [False, True, True]
 
 
 def test_nothing_is_written_for_a_name_that_will_not_do_or_over_a_file(made: Settings) -> None:
