@@ -1,4 +1,6 @@
 import json
+import traceback
+from pathlib import Path
 
 import pytest
 from fakes.pipeline import EXECUTION, FUNCTION, NEW, OLD, refusal, release, target
@@ -342,3 +344,11 @@ def test_throttling_and_server_errors_are_worth_another_try(pipeline, failure):
     pipeline.aws.lambda_.get_alias = fail
     with pytest.raises(pipeline.errors.TransientError):
         validate(pipeline)
+
+
+def test_a_refusal_says_all_in_its_message_and_carries_no_stack_into_the_executions_data(pipeline):
+    other_lock(pipeline.aws)
+    with pytest.raises(pipeline.errors.LockedError) as refused:
+        validate(pipeline)
+    frames = [Path(frame.filename).name for frame in traceback.extract_tb(refused.value.__traceback__)]
+    assert frames[frames.index("pipeline_calls.py") + 1 :] == ["aws.py"]
