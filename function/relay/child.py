@@ -67,6 +67,7 @@ def _input(request: StartChildRequest) -> ExecutionInput:
     release, target = request["release"], request["target"]
     own: TargetInput = target.copy()
     own.pop("place", None)
+    own.pop("begins_after", None)  # its parent has waited
     own.pop("verdict_seconds", None)
     rung: RungInput = {
         "name": target["environment"],

@@ -141,6 +141,12 @@ def test_a_child_is_one_rung_with_one_target_that_waits_for_a_verdict(pipeline):
     assert rung["targets"] == [target()]
 
 
+def test_a_child_of_one_of_many_begins_at_once_since_its_parent_has_waited_for_its_turn(pipeline):
+    ask(pipeline, "start", target=away(begins_after=150))
+    (rung,) = json.loads(pipeline.aws.states.started[0]["input"])["rungs"]
+    assert rung["targets"] == [target()]
+
+
 def test_the_input_of_a_child_has_all_that_the_definition_reads(pipeline, tmp_path):
     from stepladder.promotion import ladder
     from stepladder.promotion.ladder import PromotionRequest
