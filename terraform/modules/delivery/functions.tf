@@ -102,7 +102,7 @@ locals {
         local.gate_alarms,
         { for freezes in [var.freezes] : "FREEZES" => freezes if freezes != "" },
       )
-      timeout = 60
+      timeout = local.many ? 110 : 60 # before an approval it checks a rung's functions, one after the other
     }
     verify = {
       environment = merge(
