@@ -8,7 +8,7 @@ alias that can't be moved then takes none of the others back to what they were t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
@@ -23,10 +23,10 @@ from stepladder.core.tables import Cell, Column
 from stepladder.ledger.words import result_words
 from stepladder.releases import marks, preview
 from stepladder.releases.rollback_acts import RollbackActs
-from stepladder.releases.rollback_plan import VERSION, RollbackReport
+from stepladder.releases.rollback_plan import VERSION, RollbackPlan, RollbackReport
 from stepladder.releases.rollback_preview import RollbackDescription
 from stepladder.releases.rung import Rung, uninterrupted
-from stepladder.settings.functions import given
+from stepladder.settings.functions import MAIN, given
 
 AT_ONCE = 8  # functions that are worked on at once
 HEAD = (Column("function", least=12), "result", "version", "image")
@@ -116,9 +116,7 @@ class RollbackMany:
                 self.rung.console.line(f"{self.rung.environment}: nothing to do, every function serves its target")
                 return self._report(functions, "unchanged")
             if self.options.dry_run:
-                for function in acting:
-                    RollbackDescription(function.rung, asks=self.options.bad is None).execute(function.choice.plan())
-                    function.report = replace(function.choice.report, result="dry_run")
+                self._describe(acting)
                 return self._report(functions, "dry_run")
             self._act(acting)
             return self._close(functions)
@@ -127,17 +125,29 @@ class RollbackMany:
         view = self.rung.of_function(name)
         return FunctionRollback(name, replace(view, console=self.rung.console.about(view.target)), self.options)
 
-    def _act(self, functions: Sequence[FunctionRollback]) -> None:
-        """Take the locks in the order of their names, then work on several functions at once."""
-        shared = release_id(self.rung.clock.now(), max(function.choice.live_release for function in functions))
-        bad = self._judged(functions)
+    def _describe(self, functions: Sequence[FunctionRollback]) -> None:
+        """Say what a rollback would do."""
+        marks = set(self._markable(functions))
+        for function, plan in self._plans(functions, marks):
+            RollbackDescription(function.rung, asks=self.options.bad is None).execute(plan)
+            function.report = replace(function.choice.report, result="dry_run", marked_bad=function.marked)
+
+    def _plans(
+        self, functions: Sequence[FunctionRollback], bad: Collection[str]
+    ) -> Iterator[tuple[FunctionRollback, RollbackPlan]]:
+        """Yield each function with its plan. An image is marked by the first that leaves it: its mark is one item."""
         unmarked = set(bad)
         for function in functions:
             digest = function.choice.report.marked_bad
-            plan = function.choice.plan(marked_bad=digest if digest in unmarked else "")  # once: it is one item
-            unmarked.discard(digest)
-            function.acts = RollbackActs(function.rung, plan, self.options.why, shared)
             function.marked = digest if digest in bad else ""
+            yield function, function.choice.plan(marked_bad=digest if digest in unmarked else "")
+            unmarked.discard(digest)
+
+    def _act(self, functions: Sequence[FunctionRollback]) -> None:
+        """Take the locks in the order of their names, then work on several functions at once."""
+        shared = release_id(self.rung.clock.now(), max(function.choice.live_release for function in functions))
+        for function, plan in self._plans(functions, self._judged(functions)):
+            function.acts = RollbackActs(function.rung, plan, self.options.why, shared)
         self._each(functions, lambda function: function.acts.deployment(function.acts.plan.steps[0]))
         with contextlib.ExitStack() as held:
             for function in sorted(functions, key=lambda each: each.rung.target):
@@ -158,28 +168,38 @@ class RollbackMany:
         if not isinstance(error, StepladderError):
             return error
         if returned and error.exit_code != ExitCode.ROLLBACK_FAILED:
-            hint = f"go on with it: `inv rollback --env {self.rung.environment}`"
+            hint = f"go on with it: `inv rollback --env {self.rung.environment}{self._again(failed)}`"
             error = RollbackFailedError(error.message, kind=error.kind, hint=hint, problems=error.problems)
         error.record = self._report(functions, "failed").record()
         return error
 
+    def _again(self, failed: Sequence[FunctionRollback]) -> str:
+        """Return the flags that go on with those that failed: without any, they return to the release before."""
+        if not self.options.to:
+            return ""
+        named = "".join(f" --function {each.name or MAIN}" for each in failed) if self.names else ""
+        return f" --to {self.options.to}{named}"
+
     def _judged(self, functions: Sequence[FunctionRollback]) -> set[str]:
-        """Return the images to mark. One that another function serves still is marked only where `--bad` says so."""
+        """Return the images to mark, of those that may be."""
+        markable = self._markable(functions)
+        if self.options.bad:
+            return set(markable)
+        return {digest for digest, each in markable.items() if each.rollback.judged(each.choice.state, digest)}
+
+    def _markable(self, functions: Sequence[FunctionRollback]) -> dict[str, FunctionRollback]:
+        """Return the images that are left. One that another function serves is marked only where `--bad` says so."""
         candidates = {each.choice.report.marked_bad: each for each in functions if each.choice.report.marked_bad}
         if not candidates or self.options.bad:
-            return set(candidates)
+            return candidates
         names = {each.name for each in functions}
         others = [self.rung.of_function(name).target for name in self.rung.settings.function_names if name not in names]
         serving = {each.current.digest for each in self.rung.ledger.snapshots(others).values() if each.current}
-        judged = set()
-        for digest, function in candidates.items():
-            if digest in serving:
-                self.rung.console.warn(
-                    f"image {short(digest)} is not marked bad: other functions serve it; --bad marks it nevertheless"
-                )
-            elif function.rollback.judged(function.choice.state, digest):
-                judged.add(digest)
-        return judged
+        for digest in candidates.keys() & serving:
+            self.rung.console.warn(
+                f"image {short(digest)} is not marked bad: other functions serve it; --bad marks it nevertheless"
+            )
+        return {digest: each for digest, each in candidates.items() if digest not in serving}
 
     # report
 

@@ -79,6 +79,14 @@ def test_a_dry_run_names_every_function_and_changes_nothing(harness: ManyHarness
     assert harness.live_versions == {"": "2", "mailer": "2", "resizer": "1"}
 
 
+def test_a_dry_run_says_of_an_image_that_others_serve_that_it_is_not_marked(harness: ManyHarness) -> None:
+    report = roll_back(harness, "mailer", dry_run=True)
+    assert "other functions serve it; --bad marks it nevertheless" in harness.printed
+    assert "would be marked bad" not in harness.printed
+    assert report.functions["mailer"].marked_bad == ""
+    assert roll_back(harness, "mailer", dry_run=True, bad=True).functions["mailer"].marked_bad == digest("two")
+
+
 def test_one_function_that_can_not_return_keeps_all_where_they_are(harness: ManyHarness) -> None:
     del harness.many["mailer"].versions["1"]
     with pytest.raises(RefusedError, match=r"staging-mailer: release .* can't serve any more"):
@@ -109,6 +117,21 @@ def test_an_alias_that_can_not_be_moved_takes_no_other_back_to_the_bad_version(h
     assert list(report.functions) == ["mailer"], "the same command goes on with what is left"
     assert harness.live_versions == {"": "1", "mailer": "1", "resizer": "1"}
     assert no_locks(harness)
+
+
+@pytest.mark.parametrize(("names", "flags"), [((), ""), (("main", "mailer"), " --function mailer")])
+def test_the_hint_goes_on_to_the_release_that_was_named(
+    harness: ManyHarness, names: tuple[str, ...], flags: str
+) -> None:
+    first = harness.items_of("staging", "release#")[0]["release_id"]
+    harness.source = "three"
+    harness.deploy_many()
+    harness.many["mailer"].fail("UpdateAlias", DENIED)
+    with pytest.raises(RollbackFailedError) as caught:
+        roll_back(harness, *names, to=first)
+    assert caught.value.hint == f"go on with it: `inv rollback --env staging --to {first}{flags}`"
+    roll_back(harness, *names[1:], to=first)
+    assert harness.live_versions == {"": "1", "mailer": "1", "resizer": "1"}, "two releases down, as the others"
 
 
 class KilledError(BaseException):
