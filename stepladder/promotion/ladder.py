@@ -6,6 +6,7 @@ settings.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -34,7 +35,10 @@ _TARGETS, _CHILDREN = (
 )  # in the primary location, and in others, whose longest shifts one history of 25,000 events holds
 _SHORTEST_PAUSE = 5  # seconds between two polls of a child
 _SPACING = 1.5  # seconds between the beginnings of two of many targets: Lambda takes 15 changes and reads a second
-_INPUT_MAX = 256 * 1024  # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+_DATA_MAX = (
+    256 * 1024
+)  # of an input and of a state: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+_RESULT = 1300  # bytes that a rung's states hold of a target beside its input: its release, how it ended, and why
 INLINE_TARGETS = 10
 """The targets of a rung whose events one history holds. Above it each is an execution of its own: a Map Run's child."""
 
@@ -83,15 +87,22 @@ def execution_input(settings: Settings, release: PromotionRequest) -> ExecutionI
 
 
 def check_size(text: str, functions: Collection[str]) -> None:
-    """Raise `BadInputError` for an input that Step Functions would refuse to start an execution with."""
-    size = len(text.encode())
-    if size <= _INPUT_MAX:
+    """Raise `BadInputError` for an input that Step Functions would refuse, or whose rung would fill a state's data.
+
+    A rung's states hold its targets with the result of each: without this they would be released, and then put back.
+    """
+    rungs: list[RungInput] = json.loads(text)["rungs"]
+    states = max(len(json.dumps(rung).encode()) + len(rung["targets"]) * _RESULT for rung in rungs)
+    given = len(text.encode())
+    size = max(given, states)
+    if size <= _DATA_MAX:
         return
-    fits = max(1, len(functions) * _INPUT_MAX // size)
+    fits = max(1, len(functions) * _DATA_MAX // size)
     function = next(filter(None, functions), MAIN)
+    what = "its input has" if given >= states else "the results of a rung take about"
     raise BadInputError(
-        f"the promotion of {len(functions)} functions is too large to start: its input has {size // 1024} KiB, and "
-        f"Step Functions takes {_INPUT_MAX // 1024}",
+        f"the promotion of {len(functions)} functions is too large to start: {what} {size // 1024} KiB, and "
+        f"Step Functions takes {_DATA_MAX // 1024}",
         kind="promotion-too-large",
         hint=f"promote at most {fits} at once, by name: `inv promote --function {function}`",
     )

@@ -93,6 +93,20 @@ def test_a_hundred_functions_on_two_rungs_fit_one_execution_and_more_are_refused
     assert "`inv promote --function function-with-a-name-000`" in refused.value.hint
 
 
+@pytest.mark.parametrize("rungs", [("staging", ("prodeu", "produs")), ("staging", "production")])
+def test_functions_whose_results_would_fill_a_state_are_refused_before_they_are_released(tmp_path, rungs):
+    def sized(count):
+        names = [f"function-with-a-name-{number:03}" for number in range(count)]
+        text = json.dumps(ladder.execution_input(settings(tmp_path, *names, rungs=rungs), request(*names)))
+        assert len(text) < 256 * 1024, "the input itself would be taken"
+        ladder.check_size(text, names)
+
+    fits = 110 // len(rungs[1]) if isinstance(rungs[1], tuple) else 110
+    sized(fits)
+    with pytest.raises(BadInputError, match=r"is too large to start: the results of a rung take about \d+ KiB"):
+        sized(fits + 25)
+
+
 def test_what_is_promoted_is_said_in_a_few_words():
     subjects = {"": Subject("sha256:" + "a" * 64, "c0ffee")}
     assert subject_words(subjects, subjects[""]) == f"{'a' * 12} (c0ffee)"
