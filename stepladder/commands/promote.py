@@ -53,7 +53,7 @@ def promote(
     plan = plan_promotion(machine, options)
     acts = PromotionActs(machine, options, plan)
     executor = PromotionPreparation(machine, options, plan, Path(prepare)) if prepare else acts
-    started, applied = carry_out(plan, options, executor)
+    started, applied, plan = carry_out(plan, options, executor)
     _show_start(machine, started, plan, applied)
     if prepare:
         machine.console.line(f"the execution's input is in {prepare}; nothing was started")
@@ -67,7 +67,7 @@ def promote_dry(machine: StateMachine, options: PromotionOptions) -> Mapping[str
     with foretold(dry_run=True):
         plan = plan_promotion(machine, options)
         described = PromotionDescription(machine, options, plan)
-        started, _ = carry_out(plan, options, described)
+        started, _, _ = carry_out(plan, options, described)
     if started.how == "joined" and started.execution:
         machine.console.line(f"would join the promotion that is under way: {started.execution.name}")
     elif started.how == "unchanged":

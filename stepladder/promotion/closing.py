@@ -115,8 +115,7 @@ def _is_first(machine: StateMachine, environment: str) -> bool:
 
 def show_promoted(machine: StateMachine, execution: Execution, environments: list[str]) -> None:
     """Show in one line what was promoted where, or that nothing had to move."""
-    digests = promoted(execution.input)
-    if len(digests) > 1:
+    if len(promoted(execution.input)) != 1:
         machine.console.line(machine.console.paint(_promoted_many(execution, environments), "green"))
         return
     digest = short(execution.input["digest"])
@@ -130,6 +129,7 @@ def _promoted_many(execution: Execution, targets: list[str]) -> str:
     moved = Counter(split_target(key)[0] for key in targets)
     total = len(promoted(execution.input))
     if not moved:
-        return f"nothing had to move: every rung runs the {total} functions already"
+        what = f"the {total} functions" if total else "what it should"
+        return f"nothing had to move: every rung runs {what} already"
     counts = ", ".join(f"{environment} ({number})" for environment, number in moved.items())
     return f"promoted {total} functions to {counts}"

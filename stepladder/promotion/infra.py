@@ -44,9 +44,9 @@ def prepare(
     nobody confirmed it. Raises `RefusedError`, `LockedError`, and the errors of `roots`.
     """
     roots = roots or ProjectRoots()
-    wanted = plan_infra(machine, missing, infra=infra, roots=roots)
+    wanted = plan_infra(machine, missing, digests, infra=infra, roots=roots)
     snapshots, services, changes = wanted.snapshots, wanted.services, wanted.changes
-    images = service_images.read(machine, frozenset(missing), digests)
+    images = service_images.read(machine, frozenset(wanted.missing), digests)
     with contextlib.ExitStack() as held:
         for name in services:
             if snapshots[name].exists:
@@ -57,7 +57,8 @@ def prepare(
             _ask(machine, changes)
         for change in (each for each in changes if each.root != SERVICE):
             _apply(change, images, roots)
-        copy_images(machine, digests.values())  # a function is created from the image in its own location's repository
+        # a function is created from the image in its own location's repository, also one that isn't promoted
+        copy_images(machine, [*digests.values(), *images.lowest.values()])
         for change in (each for each in changes if each.root == SERVICE):
             if not change.rung.lock.held:  # its ledger was made a moment ago
                 held.enter_context(change.rung.locked(None))

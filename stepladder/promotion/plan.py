@@ -12,8 +12,8 @@ from stepladder.core.errors import LockedError
 from stepladder.core.names import split_target, target_key
 from stepladder.core.release_facts import LATEST
 from stepladder.promotion.executions import ListedExecution, StateMachine
-from stepladder.promotion.subject import PromotionOptions, Subject, check_mark, read_lowest
-from stepladder.promotion.subjects import identity, promoted, read_subjects
+from stepladder.promotion.subject import PromotionOptions, Subject, read_lowest
+from stepladder.promotion.subjects import check_marks, identity, promoted, read_subjects
 from stepladder.releases import restore
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_suite import Suite, check_promotable, load_suite
@@ -72,9 +72,7 @@ def plan_promotion(machine: StateMachine, options: PromotionOptions) -> Promotio
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="promote") as pool:
         wanted = read_subjects(machine, options, pool)
         if not options.force:
-            for rung in machine.representatives:
-                for digest in dict.fromkeys(subject.digest for subject in wanted.values()):
-                    check_mark(rung, digest)
+            check_marks(machine, wanted)
         if options.digest or options.release:  # else the images were read there
             lowest = machine.settings.lowest
             list(pool.map(read_lowest, [machine.at(target_key(lowest, name)) for name in wanted]))

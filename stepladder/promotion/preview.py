@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from stepladder.core.errors import RefusedError
@@ -12,6 +11,7 @@ from stepladder.core.release_facts import short
 from stepladder.promotion import frozen, held, infra, ladder, root_changes, service_images, start
 from stepladder.promotion.contract import RungInput
 from stepladder.promotion.executions import StateMachine
+from stepladder.promotion.executors import PromotionExecutor
 from stepladder.promotion.plan import PromotionPlan
 from stepladder.promotion.roots import ProjectRoots, Roots
 from stepladder.promotion.service_images import ServiceImages
@@ -41,6 +41,10 @@ class PromotionDescription:
         """See `PromotionExecutor`."""
         return start.existing(self.machine, self.options, self.plan)
 
+    def check_size(self) -> None:
+        """See `PromotionExecutor`."""
+        start.check_size(self.machine, self.options, self.plan)
+
     def check_freezes(self) -> None:
         """Say which rung is frozen: the promotion would be refused."""
         try:
@@ -62,19 +66,25 @@ class PromotionDescription:
     def prepare(self) -> tuple[str, ...]:
         """Plan what would be applied, and say where the image would be copied to."""
         terraform = self.terraform or ProjectRoots()
-        wanted = root_changes.plan_infra(self.machine, self.plan.missing, infra=self.options.infra, roots=terraform)
+        digests = self.plan.digests
+        wanted = root_changes.plan_infra(
+            self.machine, self.plan.missing, digests, infra=self.options.infra, roots=terraform
+        )
+        images = service_images.read(self.machine, frozenset(wanted.missing), digests)
         for change in wanted.changes:
-            summary = self._planned(change, terraform)
+            summary = self._planned(change, images, terraform)
             self.roots.append({"environment": change.rung.environment, "root": change.root, "plan": summary})
+        if wanted.services and self.machine.settings.function_names != ("",):
+            self.machine.console.line("each function whose configuration an apply changes would be promoted, too")
         self._describe_copies()
         return ()
 
-    def _planned(self, change: root_changes.RootChange, terraform: Roots) -> str:
+    def _planned(self, change: root_changes.RootChange, images: ServiceImages, terraform: Roots) -> str:
         with self.machine.console.step(change.where) as step:
             if change.early or (change.is_new and change.root == FOUNDATION):  # no bucket for a state yet
                 summary = "planned once its location has a foundation"
             else:
-                summary = infra.preview(change, self._images, terraform, step)
+                summary = infra.preview(change, images, terraform, step)
             asks = not self.options.infra and infra.needs_answer(self.machine, change)
             step.done(f"would {'ask a person, then ' if asks else ''}apply: {summary}")
         return summary
@@ -86,6 +96,11 @@ class PromotionDescription:
                 named = ", ".join(str(locations.of(rung.settings, rung.environment)) for rung in others)
                 with self.machine.console.step("image") as step:
                     step.done(f"would copy {short(digest)} to {named}")
+
+    def planned_again(self, applied: tuple[str, ...]) -> tuple[PromotionExecutor, PromotionPlan]:
+        """See `PromotionExecutor`. Nothing is `applied`."""
+        del applied
+        return self, self.plan
 
     def start(self) -> StartResult:
         """Say of each rung what it would get. Nothing is started."""
@@ -136,10 +151,6 @@ class PromotionDescription:
         if not first and not self.options.hotfix and policy.reads_metrics:
             target |= {"compares": policy.canary.compare, "bake_requests": policy.bake_requests}
         return target
-
-    @cached_property
-    def _images(self) -> ServiceImages:
-        return service_images.read(self.machine, frozenset(self.plan.missing), self.plan.digests)
 
 
 def _words(target: dict[str, Any]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from stepladder.aws_lambda import alias as aliases
 from stepladder.core.errors import RefusedError
 from stepladder.core.names import split_target, target_key
 from stepladder.ledger.snapshot import Snapshot
@@ -15,6 +17,8 @@ from stepladder.releases import left_foundation
 from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.releases.rung import Rung
 from stepladder.settings import locations
+
+_AT_ONCE = 8  # aliases that are read at once
 
 
 @dataclass(frozen=True)
@@ -38,15 +42,24 @@ class RootChange:
 
 @dataclass(frozen=True)
 class InfraPlan:
-    """What a promotion has to apply, in order, and what was read to know it."""
+    """What a promotion has to apply, in order, and what was read to know it.
+
+    `missing` are the targets that the applies make, also those of functions that aren't promoted.
+    """
 
     snapshots: Mapping[str, Snapshot]
     services: tuple[str, ...]
     changes: list[RootChange]
+    missing: tuple[str, ...] = ()
 
 
-def plan_infra(machine: StateMachine, missing: Sequence[str], *, infra: bool, roots: Roots) -> InfraPlan:
-    """Return which roots differ from their last apply, of those that a promotion may apply. Changes nothing."""
+def plan_infra(
+    machine: StateMachine, missing: Sequence[str], promoted: Collection[str], *, infra: bool, roots: Roots
+) -> InfraPlan:
+    """Return which roots differ from their last apply, of those that a promotion may apply. Changes nothing.
+
+    `missing` are the targets without a function, of the functions that are `promoted`.
+    """
     snapshots = machine.snapshots(machine.settings.ladder_environments)
     lacking = {split_target(key)[0] for key in missing}
     changed = [name for name in snapshots if name not in lacking and differs(machine.at(name), snapshots[name], roots)]
@@ -56,7 +69,17 @@ def plan_infra(machine: StateMachine, missing: Sequence[str], *, infra: bool, ro
     if infra:
         _check_lowest(machine.rung, unapplied)
     services = tuple(name for name in snapshots if name in lacking or (infra and name in changed))
-    return InfraPlan(snapshots, services, _changes(machine, snapshots, services, missing, roots))
+    every = (*missing, *_others_made(machine, services, promoted))
+    return InfraPlan(snapshots, services, _changes(machine, snapshots, services, missing, roots), every)
+
+
+def _others_made(machine: StateMachine, services: Sequence[str], promoted: Collection[str]) -> list[str]:
+    """Return the targets that applies of services make of functions that aren't promoted: each needs its image."""
+    rest = [name for name in machine.settings.function_names if name not in promoted]
+    rungs = [machine.at(target_key(service, name)) for service in services for name in rest]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="aliases") as pool:
+        read = pool.map(lambda rung: aliases.read(rung.lambda_client, rung.names.function), rungs)
+        return [rung.target for rung, alias in zip(rungs, read, strict=True) if alias is None]
 
 
 def _check_lowest(rung: Rung, unapplied: Sequence[str]) -> None:

@@ -60,9 +60,19 @@ def compose(machine: StateMachine, options: PromotionOptions, plan: PromotionPla
     _put_smoke_cases(machine, suites.values(), no_smoke=options.no_smoke)
     keys = {name: suite.key for name, suite in suites.items()}
     release = request(machine, options, plan, keys, after=machine.newest_release())
+    return release, _text(machine, plan, release)
+
+
+def check_size(machine: StateMachine, options: PromotionOptions, plan: PromotionPlan) -> None:
+    """Raise `BadInputError` for more functions than one execution takes."""
+    keys = {name: suite.key for name, suite in plan.suites.items()}  # of the length that they will have
+    _text(machine, plan, request(machine, options, plan, keys))
+
+
+def _text(machine: StateMachine, plan: PromotionPlan, release: PromotionRequest) -> str:
     text = json.dumps(ladder.execution_input(machine.settings, release), sort_keys=True)
     ladder.check_size(text, plan.subjects)
-    return release, text
+    return text
 
 
 def existing(machine: StateMachine, options: PromotionOptions, plan: PromotionPlan) -> StartResult | None:

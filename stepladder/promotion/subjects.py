@@ -7,13 +7,13 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 
-from stepladder.core.errors import BadInputError, StepladderError
+from stepladder.core.errors import BadInputError, RefusedError, StepladderError
 from stepladder.core.names import split_target, target_key
 from stepladder.core.release_facts import short
 from stepladder.ledger.words import shown_commit
 from stepladder.promotion.contract import ExecutionInput
 from stepladder.promotion.executions import StateMachine
-from stepladder.promotion.subject import PromotionOptions, Subject, read_subject
+from stepladder.promotion.subject import PromotionOptions, Subject, check_mark, read_subject
 from stepladder.settings import functions
 
 _SHOWN = 5
@@ -76,6 +76,24 @@ def _results(reads: Mapping[str, Future[Subject]]) -> dict[str, Subject]:
     raise refused[first]
 
 
+def check_marks(machine: StateMachine, subjects: Mapping[str, Subject]) -> None:
+    """Raise `RefusedError` for an image that is marked bad, with the functions that it is of where they are several."""
+    owners: dict[str, list[str]] = {}
+    for name, subject in subjects.items():
+        owners.setdefault(subject.digest, []).append(name or functions.MAIN)
+    for rung in machine.representatives:
+        for digest, names in owners.items():
+            try:
+                check_mark(rung, digest)
+            except RefusedError as error:
+                if machine.settings.function_names != ("",):
+                    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+                    error.message += f"; it is the image of {', '.join(names[:_SHOWN])}{more}"
+                if others := [name or functions.MAIN for name, each in subjects.items() if each.digest != digest]:
+                    error.hint += f"; others go on by name: `inv promote --function {others[0]}`"
+                raise
+
+
 def identity(subjects: Mapping[str, Subject]) -> Subject:
     """Return what stands for all images: the project's own function's alone, or a hash over the digests of several."""
     if set(subjects) == {""}:
@@ -88,7 +106,9 @@ def identity(subjects: Mapping[str, Subject]) -> Subject:
 
 
 def subject_words(subjects: Mapping[str, Subject], whole: Subject) -> str:
-    """Return what is promoted as people read it: an image, or how many functions."""
+    """Return what is promoted as people read it: an image, or how many functions. Of several none may be left."""
+    if not subjects:
+        return "no function, since every rung serves what it should"
     if len(subjects) > 1:
         named = [name or functions.MAIN for name in subjects]
         more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""

@@ -138,6 +138,30 @@ def test_a_function_that_a_rung_lacks_is_created_from_the_image_that_is_promoted
     assert ladder.infra("production").input_hash == "service one"
 
 
+def test_a_new_service_has_all_functions_also_those_that_are_not_promoted(tmp_path, monkeypatch):
+    ladder = Ladder(tmp_path, monkeypatch, functions=("mailer", "biller"))
+    images = {"staging": "c", "staging-biller": "d"}
+    for key, letter in images.items():
+        current = Current("r1", "1", "sha256:" + letter * 64, "", "", "")
+        ladder.machine.rung.ledger.set_current(key, current, was=None)
+    infra.prepare(ladder.machine, ("qa-mailer",), {"mailer": DIGEST}, roots=ladder.roots)
+    assert ladder.roots.images["qa"].endswith("@sha256:" + "c" * 64), "the project's own is made, too"
+    named = {name: uri.rpartition("@")[2] for name, uri in ladder.roots.named["qa"].items()}
+    assert named == {"mailer": DIGEST, "biller": "sha256:" + "d" * 64}
+    brought = [what.removeprefix("bring ") for what in ladder.roots.did if what.startswith("bring")]
+    assert sorted(brought) == sorted([DIGEST, *("sha256:" + letter * 64 for letter in "cd")]), "to other locations"
+
+
+def test_a_function_that_an_apply_makes_beside_those_promoted_has_its_image(tmp_path, monkeypatch):
+    ladder = Ladder(tmp_path, monkeypatch, functions=("mailer", "biller"))
+    for name in ("qa", "production"):
+        ladder.record(f"env#{name}", "service of last week")
+    biller = Current("r1", "1", "sha256:" + "c" * 64, "", "", "")
+    ladder.machine.rung.ledger.set_current("staging-biller", biller, was=None)
+    infra.prepare(ladder.machine, (), {"mailer": DIGEST}, infra=True, roots=ladder.roots)
+    assert ladder.roots.named["production"]["biller"].endswith(biller.digest), "it was added since"
+
+
 def test_every_root_is_planned_before_the_first_is_applied_and_the_rungs_go_in_order(ladder):
     assert ladder.prepare("qa", "production") == ("qa", "production")
     verbs = [what.partition(" ")[0] for what in ladder.roots.did]
@@ -251,6 +275,12 @@ class TestApproval:
         with pytest.raises(RefusedError, match="production needs approval and has no service yet") as refused:
             guarded.prepare("qa", "production")
         assert refused.value.hint.endswith("`inv promote --infra`")
+        assert guarded.roots.applied == []
+
+    def test_a_person_is_asked_whichever_function_is_promoted_there_first(self, tmp_path, monkeypatch):
+        guarded = Ladder(tmp_path, monkeypatch, approval=True, functions=("mailer",))
+        with pytest.raises(RefusedError, match="production needs approval and has no service yet"):
+            infra.prepare(guarded.machine, ("production-mailer",), {"mailer": DIGEST}, roots=guarded.roots)
         assert guarded.roots.applied == []
 
     @pytest.mark.parametrize("answer", [True, False])
