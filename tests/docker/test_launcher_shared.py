@@ -8,7 +8,7 @@ import pytest
 from test_lambda_images import (  # noqa: F401 - collected here
     test_a_published_version_freezes_its_image,
     test_an_image_function_runs_what_was_pushed,
-    test_the_command_can_be_overridden,
+    test_the_command_can_be_overridden_and_a_version_freezes_it,
     test_the_images_own_variables_are_there_and_the_functions_win,
 )
 from test_lambda_invoke import (  # noqa: F401 - collected here

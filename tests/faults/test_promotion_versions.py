@@ -592,7 +592,7 @@ def test_an_audit_reads_and_changes_nothing_and_knows_no_other_promotion(make_pr
     audited = plain.run(lambda machine: audit.audit(machine, name))
     calls = {call.partition(":")[2] for call in cloud.calls()}
     assert audited.code == 0, audited.message
-    assert [one["state"] for one in audited.record["promises"]] == ["held"] * 8
+    assert [one["state"] for one in audited.record["promises"]] == ["held"] * 10
     assert "GetExecutionHistory" in calls
     assert [call for call in calls if not call.startswith(("Get", "List", "Describe", "BatchGet", "Query"))] == []
     assert plain.run(lambda machine: audit.audit(machine, f"{name}0")).code == 2

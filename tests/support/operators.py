@@ -94,8 +94,8 @@ class OperatorAws(Aws):
         self.changes: list[str] = []
         self.is_cut = False
 
-    def _make(self, service: str, lasting: float) -> Any:
-        client = super()._make(service, lasting)
+    def _make(self, service: str, lasting: float, slack: float) -> Any:
+        client = super()._make(service, lasting, slack)
         client.meta.events.register_first("before-send.*", self._before)
         client.meta.events.register_first("needs-retry.*", self._after)
         return client
