@@ -299,7 +299,7 @@ class Canary:
         canary = CanarySettings(compare=True)
         policy = RungPolicy(Shift.by_widths(WIDTHS, [MINUTES] * 3), BAKE, canary=canary)
         settings = PromotionSettings()
-        pause = pause_seconds(policy, settings, 1)
+        pause = pause_seconds(policy, 1)
         self.target = target(shift=shift_input(policy, settings, pause), poll_seconds=pause)
 
     def shift(self, world: World) -> Ended:
@@ -309,7 +309,7 @@ class Canary:
         self.aws.client = fake.client
         fake.dynamodb.put("env#production", "lock", run_id=EXECUTION, previous_version="7")
         shifted: dict[str, Any] = {"step": 0, "polls": 0, "began": "", "moved": "", "questioned": "", "wait": 0}
-        shifted |= {"move": "widen", "why": ""}
+        shifted |= {"move": "widen", "why": "", "moves": []}
         try:
             while shifted["move"] != "verify":
                 if shifted["move"] == "widen":

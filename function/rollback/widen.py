@@ -33,6 +33,7 @@ def run(request: MoveTrafficRequest) -> ShiftProgress:
         "polls": shifted["polls"],
         "began": shifted["began"] or at,
         "moved": at,
+        "moves": [*shifted.get("moves", ()), at],
         "questioned": "",
         "wait": target["poll_seconds"],
         "move": "wait",

@@ -5,7 +5,9 @@ CodeDeploy has no part in such a shift, so its alarms are read at each poll. Wha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import probe
 import version_metrics
@@ -55,6 +57,7 @@ def run(request: JudgeRequest) -> ShiftProgress:
         "polls": shifted["polls"] + 1,
         "began": shifted["began"],
         "moved": shifted["moved"],
+        "moves": shift_steps.moves(shifted),
         "questioned": questioned,
         "wait": shift_steps.pause(shift, target["poll_seconds"], has_question=bool(questioned)),
         "move": move,
@@ -75,12 +78,23 @@ def check_alarms(function: str, began: str) -> None:
     One that fired before says nothing of this version: `RefusedError` ends the shift without blaming it.
     """
     names = [f"{function}-{kind}" for kind in ("errors", "latency", "throttles")]
-    for alarm in aws.client("cloudwatch").describe_alarms(AlarmNames=names, StateValue="ALARM")["MetricAlarms"]:
-        since = alarm.get("StateUpdatedTimestamp")
-        reason = alarm.get("StateReason", "no reason given")
-        if since is not None and shift_steps.seconds_between(since.isoformat(), began) > 0:
-            raise RefusedError(f"alarm {alarm['AlarmName']} fired before traffic began to shift: {reason}")
-        raise AlarmFiredError(f"alarm {alarm['AlarmName']} fired: {reason}")
+    fire = aws.client("cloudwatch").describe_alarms(AlarmNames=names, StateValue="ALARM")["MetricAlarms"]
+    before = [alarm for alarm in fire if _fired_before(alarm, began)]
+    for alarm in fire:
+        if alarm not in before:
+            raise AlarmFiredError(f"alarm {alarm['AlarmName']} fired: {_reason(alarm)}")
+    for alarm in before:
+        raise RefusedError(f"alarm {alarm['AlarmName']} fired before traffic began to shift: {_reason(alarm)}")
+
+
+def _fired_before(alarm: Mapping[str, Any], began: str) -> bool:
+    """Say whether an alarm fires since before a time. StateUpdatedTimestamp also changes while the state stays."""
+    since = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
+    return since is not None and shift_steps.seconds_between(since.isoformat(), began) > 0
+
+
+def _reason(alarm: Mapping[str, Any]) -> str:
+    return str(alarm.get("StateReason", "no reason given"))
 
 
 def _seen(request: JudgeRequest, shift: ShiftInput) -> _Seen:
@@ -94,7 +108,7 @@ def _seen(request: JudgeRequest, shift: ShiftInput) -> _Seen:
             canary = shift["canary"]
             limits = Limits(canary["error_rate"], canary["p99"], canary["minimum_requests"])
             versions = (version, request["previous_version"])
-            new, old, slow = version_metrics.windows(function, alias, versions, shifted["began"], at, limits)
+            new, old, slow = version_metrics.windows(function, alias, versions, shift_steps.moves(shifted), at, limits)
             judgement = (judge.judge_baking if bakes else judge.judge)(new, old, limits, slow, versions)
         if bakes and shift["bake_requests"]:
             requests = version_metrics.requests(function, alias, version, shifted["moved"], at)

@@ -8,6 +8,7 @@ added up, so it is read once for the whole window, whose beginning is one of its
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ from stepladder.promotion.judge import Limits, Minute, Window, slow_limit
 
 _MINUTE = 60
 _LATE = 180.0  # seconds for which a minute that is over may still get data
-_WARMING = 120  # seconds from the first minute on, in which no request counts as slow
+_WARMING = 120  # seconds from the minute of each move on, in which no request's duration counts
 _LONGEST = 86400  # seconds of a period
 _ATTEMPTS = 2
 
@@ -31,10 +32,14 @@ class UnknownMetricsError(Exception):
 
 
 def windows(
-    function: str, alias: str, versions: tuple[str, str], began: str, at: str, limits: Limits
+    function: str, alias: str, versions: tuple[str, str], moves: Sequence[str], at: str, limits: Limits
 ) -> tuple[Window, Window, float]:
-    """Return what the new and the old version answered since traffic began to shift, and the limit of slow requests."""
-    first = math.floor(_seconds(began) / _MINUTE) * _MINUTE
+    """Return what the new and the old version answered since traffic began to shift, and the limit of slow requests.
+
+    `moves` are the times at which the new version got more traffic, the first one first.
+    """
+    moved = [_minute_of(move) for move in moves]
+    first = moved[0]
     last = _seconds(at) + _LATE
     subject = (function, alias)
     new, old = versions
@@ -47,14 +52,13 @@ def windows(
         for name, (metric, statistic) in statistics.items()
     ]
     values = _read(subject, queries, first, last, _MINUTE)
-    warm = datetime.fromtimestamp(first + _WARMING, UTC)
-    of = {version: Window(_minutes(values, version, warm), slowest[version]) for version in versions}
+    of = {version: Window(_minutes(values, version, moved), slowest[version]) for version in versions}
     return of[new], of[old], limit
 
 
 def requests(function: str, alias: str, version: str, since: str, at: str) -> int:
     """Return how many requests a version answered since a time, in whole minutes."""
-    first = math.floor(_seconds(since) / _MINUTE) * _MINUTE
+    first = _minute_of(since)
     query = ("requests", "Invocations", "Sum", version)
     values = _read((function, alias), [query], first, _seconds(at) + _LATE, _MINUTE)
     return int(sum(values["requests"].values()))
@@ -84,15 +88,15 @@ def _above(limit: float) -> str:
     return f"TC({limit:.3f}:)"
 
 
-def _minutes(values: dict[str, dict[str, float]], version: str, warm: datetime) -> dict[str, Minute]:
-    """Return a version's minutes. Until a time nothing counts as slow: new execution environments begin slowly."""
+def _minutes(values: dict[str, dict[str, float]], version: str, moved: list[int]) -> dict[str, Minute]:
+    """Return a version's minutes. After each move no duration counts: new execution environments begin slowly."""
     errors, slow = values[f"errors_{version}"], values[f"slow_{version}"]
-    return {
-        time: Minute(
-            int(count), int(errors.get(time, 0)), int(slow.get(time, 0)) if datetime.fromisoformat(time) >= warm else 0
-        )
-        for time, count in values[f"requests_{version}"].items()
-    }
+    minutes: dict[str, Minute] = {}
+    for time, count in values[f"requests_{version}"].items():
+        is_warming = any(0 <= _seconds(time) - move < _WARMING for move in moved)
+        counts = (0, int(count)) if is_warming else (int(slow.get(time, 0)), 0)
+        minutes[time] = Minute(int(count), int(errors.get(time, 0)), *counts)
+    return minutes
 
 
 def _read(
@@ -129,6 +133,10 @@ def _query(subject: tuple[str, str], query: Query, period: int) -> dict[str, Any
         "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
     }
     return {"Id": name, "MetricStat": {"Metric": named, "Period": period, "Stat": statistic}}
+
+
+def _minute_of(time: str) -> int:
+    return math.floor(_seconds(time) / _MINUTE) * _MINUTE
 
 
 def _seconds(time: str) -> float:

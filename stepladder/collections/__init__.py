@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -40,5 +39,5 @@ def namespace() -> Any:
             root.add_task(task)
     for name in NOUNS:
         root.add_collection(Collection.from_module(import_module(f"{__name__}.{name}"), name=name))
-    root.configure({"stepladder": invoke_defaults(os.environ)})
+    root.configure({"stepladder": invoke_defaults()})
     return root

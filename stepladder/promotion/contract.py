@@ -65,8 +65,8 @@ class ShiftInput(TypedDict):
     """A shift by the state machine itself: `widths` in percent, each kept for `seconds`; the last one is 100.
 
     A width stays for up to `limit_seconds` without a judgement. Then `inconclusive` says what ends it. An answer is
-    waited for `ask_seconds`. The version bakes for `bake_seconds`, or until it had `bake_requests`. Without a `canary`
-    nothing is compared.
+    waited for `ask_seconds`, with `ask_poll_seconds` between two polls. The version bakes for `bake_seconds`, or until
+    it had `bake_requests`. Without a `canary` nothing is compared.
     """
 
     widths: list[int]
@@ -76,6 +76,7 @@ class ShiftInput(TypedDict):
     bake_requests: int
     inconclusive: Literal["ask", "restore"]
     ask_seconds: int
+    ask_poll_seconds: NotRequired[int]
     max_polls: int
     canary: NotRequired[CanaryInput]
 
@@ -84,14 +85,15 @@ class ShiftProgress(TypedDict):
     """How far a shift by the state machine itself is: which width, since when, and what is to be done next.
 
     `step` counts the widths from 0 on, `polls` all polls. `began` and `moved` are the times of the first move and of
-    the last one, `questioned` that of a question to a person, empty for none; `wait` is in seconds. `why` says what a
-    judgement is based on.
+    the last one, `moves` those of all, `questioned` that of a question to a person, empty for none; `wait` is in
+    seconds. `why` says what a judgement is based on.
     """
 
     step: int
     polls: int
     began: str
     moved: str
+    moves: NotRequired[list[str]]
     questioned: str
     wait: int
     move: Literal["wait", "widen", "ask", "verify"]

@@ -9,7 +9,7 @@ strata of that test. What failed for both at once, such as a database, so speaks
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -32,11 +32,20 @@ _TAIL = 1e-13  # what is left out of the exact distribution, on either side
 
 @dataclass(frozen=True)
 class Minute:
-    """What one version answered in a minute. `slow` counts requests above the limit that the other one's p99 sets."""
+    """What one version answered in a minute. `slow` counts requests above the limit that the other one's p99 sets.
+
+    `warming` are requests that new execution environments may have made slow, so that their durations compare nothing.
+    """
 
     requests: int = 0
     errors: int = 0
     slow: int = 0
+    warming: int = 0
+
+    @property
+    def timed(self) -> int:
+        """The requests whose durations are compared."""
+        return self.requests - self.warming
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ class Totals:
     requests: int = 0
     errors: int = 0
     slow: int = 0
+    timed: int = 0
 
     @property
     def error_rate(self) -> float:
@@ -101,15 +111,19 @@ def judge_baking(new: Window, old: Window, limits: Limits, slow_ms: float, versi
     alone = [minute for at, minute in new.minutes.items() if not old.minutes.get(at, Minute()).requests]
     if len(alone) < LONG:
         return Judgement(INCONCLUSIVE, f"{len(alone)} of {LONG} minutes of the bake")
-    before, kept = _sum(old.minutes.values()), (len(alone) + 1) // 2
-    fewest_errors = _sum(sorted(alone, key=lambda minute: _share(minute.errors, minute.requests))[:kept])
-    least_slow = _sum(sorted(alone, key=lambda minute: _share(minute.slow, minute.requests))[:kept])
+    before, timed = _sum(old.minutes.values()), [minute for minute in alone if minute.timed]
+    fewest_errors = _better_half(alone, lambda minute: _share(minute.errors, minute.requests))
+    least_slow = _better_half(timed, lambda minute: _share(minute.slow, minute.timed))
     errors = (replace(fewest_errors, slow=0), replace(before, slow=0))
     slow = (replace(least_slow, errors=0), replace(before, errors=0))
     judgement = _judge([errors], limits, slow_ms, versions, needs_minimum=False)
     if judgement.word == FAIL:
         return judgement
     return _judge([slow], limits, slow_ms, versions, needs_minimum=False)
+
+
+def _better_half(minutes: list[Minute], share: Callable[[Minute], float]) -> Minute:
+    return _sum(sorted(minutes, key=share)[: (len(minutes) + 1) // 2])
 
 
 def slow_limit(old_p99: float | None, limits: Limits) -> float:
@@ -130,15 +144,15 @@ def _judge(
 ) -> Judgement:
     new, old = _totals(pair[0] for pair in pairs), _totals(pair[1] for pair in pairs)
     errors = _chance([(a.requests, a.errors, b.requests, b.errors) for a, b in pairs])
-    slow = _chance([(a.requests, a.slow, b.requests, b.slow) for a, b in pairs])
+    slow = _chance([(a.timed, a.slow, b.timed, b.slow) for a, b in pairs])
     more_errors = _difference([(a.requests, a.errors, b.requests, b.errors) for a, b in pairs]) * 100
     is_over = more_errors > limits.error_rate
-    is_slow = _share(new.slow, new.requests) > SLOWEST
+    is_slow = _share(new.slow, new.timed) > SLOWEST
     if is_over and errors <= SURE:
         return Judgement(FAIL, _errors(new, old, versions), new, old)
-    if is_slow and slow <= SURE and new.requests >= limits.minimum:
+    if is_slow and slow <= SURE and new.timed >= limits.minimum:
         return Judgement(FAIL, _slow(new, old, slow_ms, limits, versions), new, old)
-    if needs_minimum and min(new.requests, old.requests) < limits.minimum:
+    if needs_minimum and min(new.timed, old.timed) < limits.minimum:
         return Judgement(INCONCLUSIVE, _few(new, old, limits, versions), new, old)
     if is_over and errors <= DOUBTFUL:
         return Judgement(INCONCLUSIVE, f"{_errors(new, old, versions)}, which may be chance", new, old)
@@ -227,14 +241,15 @@ def _share(cases: int, requests: int) -> float:
 
 def _totals(minutes: Iterable[Minute]) -> Totals:
     summed = _sum(minutes)
-    return Totals(summed.requests, summed.errors, summed.slow)
+    return Totals(summed.requests, summed.errors, summed.slow, summed.timed)
 
 
 def _sum(minutes: Iterable[Minute]) -> Minute:
-    requests = errors = slow = 0
+    requests = errors = slow = warming = 0
     for minute in minutes:
-        requests, errors, slow = requests + minute.requests, errors + minute.errors, slow + minute.slow
-    return Minute(requests, errors, slow)
+        requests, errors = requests + minute.requests, errors + minute.errors
+        slow, warming = slow + minute.slow, warming + minute.warming
+    return Minute(requests, errors, slow, warming)
 
 
 def _errors(new: Totals, old: Totals, versions: tuple[str, str]) -> str:
@@ -247,18 +262,20 @@ def _errors(new: Totals, old: Totals, versions: tuple[str, str]) -> str:
 
 def _slow(new: Totals, old: Totals, slow_ms: float, limits: Limits, versions: tuple[str, str]) -> str:
     one, other = versions
-    shares = percent(_share(new.slow, new.requests)), percent(_share(old.slow, old.requests))
+    shares = percent(_share(new.slow, new.timed)), percent(_share(old.slow, old.timed))
     return (
-        f"version {one}: {shares[0]} of {new.requests:,} requests took over {slow_ms:,.0f} ms "
-        f"({limits.p99:g} times the p99 of version {other}), version {other} {shares[1]} of {old.requests:,}"
+        f"version {one}: {shares[0]} of {new.timed:,} requests took over {slow_ms:,.0f} ms "
+        f"({limits.p99:g} times the p99 of version {other}), version {other} {shares[1]} of {old.timed:,}"
     )
 
 
 def _few(new: Totals, old: Totals, limits: Limits, versions: tuple[str, str]) -> str:
     one, other = versions
+    warming = new.timed < new.requests or old.timed < old.requests
     return (
-        f"too few requests to compare: {new.requests:,} of version {one} and {old.requests:,} of version {other} in "
-        f"the same minutes, {limits.minimum:,} of each are needed"
+        f"too few requests to compare: {new.timed:,} of version {one} and {old.timed:,} of version {other} in "
+        f"the same minutes{', the first two of each width left out' if warming else ''}, "
+        f"{limits.minimum:,} of each are needed"
     )
 
 

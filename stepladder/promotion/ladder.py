@@ -151,7 +151,7 @@ def _target(settings: Settings, environment: str, release: PromotionRequest, lea
     shared = _concurrency(settings, environment, _TARGETS, functions)
     poll_seconds, polls = rung.shift.polls(rung.bake_minutes * 60, shared)
     if rung.shifts_itself:  # a hotfix of such a rung is CodeDeploy's, and polled as seldom
-        pause = own_shift.pause_seconds(rung, settings.promotion, shared)
+        pause = own_shift.pause_seconds(rung, shared)
         poll_seconds, polls = pause, math.ceil(polls * poll_seconds / pause)
     bake_polls = math.ceil(rung.bake_minutes * 60 / poll_seconds)
     own = release.own.get(settings.name_of_function)
@@ -179,7 +179,7 @@ def _target(settings: Settings, environment: str, release: PromotionRequest, lea
     if own:
         target["release"] = own
     if rung.shifts_itself:
-        target["shift"] = own_shift.shift_input(rung, settings.promotion, poll_seconds)
+        target["shift"] = own_shift.shift_input(rung, settings.promotion, poll_seconds, shared)
     location = _location(settings, environment, lease, functions)
     if location:
         target |= {"place": location, "verdict_seconds": lease}

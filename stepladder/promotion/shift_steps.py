@@ -15,7 +15,7 @@ from stepladder.promotion.contract import ShiftInput, ShiftProgress
 Move = Literal["wait", "widen", "ask", "verify", "restore"]
 REJECTED = "rejected"
 _ALL = 100
-_MOST_QUESTION_POLLS = 200
+_USUAL_QUESTION_POLLS = 200
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ def width(shift: ShiftInput, progress: ShiftProgress) -> int:
 def is_baking(shift: ShiftInput, progress: ShiftProgress) -> bool:
     """Say whether the new version has all traffic."""
     return width(shift, progress) == _ALL
+
+
+def moves(progress: ShiftProgress) -> list[str]:
+    """Return the times at which the new version got more traffic, the first one first."""
+    return list(progress.get("moves") or (progress["began"], progress["moved"]))
 
 
 def seconds_between(earlier: str, later: str) -> float:
@@ -82,4 +87,7 @@ def question(environment: str) -> str:
 
 def pause(shift: ShiftInput, poll_seconds: int, *, has_question: bool) -> int:
     """Return the seconds until the next poll; while a person is asked there are fewer of them."""
-    return max(poll_seconds, shift["ask_seconds"] // _MOST_QUESTION_POLLS) if has_question else poll_seconds
+    if not has_question:
+        return poll_seconds
+    usual = max(poll_seconds, shift["ask_seconds"] // _USUAL_QUESTION_POLLS)
+    return shift.get("ask_poll_seconds", usual)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from stepladder.settings.table import settings_of
 if TYPE_CHECKING:
     from stepladder.settings.load import Settings
 
+_LONGEST_HOURS = 160  # of a rung that asks
 _ARN = re.compile(r"arn:aws[a-z-]*:(?:sqs|sns|dynamodb|events):([a-z0-9-]+):[0-9]{12}:")
 
 
@@ -78,7 +80,10 @@ def _check_destination(key: str, arn: str, environment: EnvironmentSettings, fun
 def _check_questions(
     environments: Mapping[str, EnvironmentSettings], promotions: PromotionSettings, problems: Problems
 ) -> None:
-    """Refuse a canary that asks in another location than the lowest rung's: only there a person is asked."""
+    """Refuse a canary that asks where nobody is asked, and one whose questions take longer than a promotion may.
+
+    People are asked in the lowest rung's location only.
+    """
     primary = environments.get(next(iter(promotions.policies), ""))
     for name, policy in promotions.policies.items():
         at = environments.get(name)
@@ -88,6 +93,15 @@ def _check_questions(
                 f"promotion.rungs.{name}.canary.inconclusive",
                 ASK,
                 f"{RESTORE}, since people are asked in {primary.name}'s account and region alone",
+            )
+        hours = math.ceil(policy.longest_minutes / 60) + policy.most_questions * promotions.approval_hours
+        if policy.most_questions and hours > _LONGEST_HOURS:
+            problems.add(
+                f"promotion.rungs.{name}.canary.inconclusive",
+                ASK,
+                f"{RESTORE}, or fewer widths, or less than the {promotions.approval_hours} hours of "
+                f"promotion.approval_hours: {policy.most_questions} questions may take {hours} hours with their "
+                f"widths, at most {_LONGEST_HOURS} fit into the seven days of a promotion",
             )
 
 

@@ -201,14 +201,12 @@ DEFAULTS: dict[str, Any] = defaults(Settings(Path())) | {
 """Every key under `stepladder:` with its default."""
 
 
-def invoke_defaults(variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return the defaults that Invoke merges `invoke.yaml` into. `variables` are those of the environment.
+def invoke_defaults() -> dict[str, Any]:
+    """Return the defaults that Invoke merges `invoke.yaml` into.
 
-    Invoke refuses a mapping where a default is text. So a setting that may be either has its default only where a
-    variable overrides it, which Invoke takes only for a key that it knows.
+    Invoke refuses a mapping where a default is text. So a setting that may be either has no default there, and `load`
+    reads the variable that overrides it, of which Invoke takes no notice then.
     """
-    if "INVOKE_STEPLADDER_PROMOTION_DEPLOYMENT" in variables:
-        return DEFAULTS
     promotion = {key: value for key, value in DEFAULTS["promotion"].items() if key != "deployment"}
     return DEFAULTS | {"promotion": promotion}
 
@@ -216,7 +214,7 @@ def invoke_defaults(variables: Mapping[str, str]) -> dict[str, Any]:
 def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> Settings:
     """Validate `raw`, the mapping under `stepladder`, and return the settings.
 
-    `variables` are the names of environment variables: one that looks like an override and is none is a problem too.
+    `variables` are environment variables: one that looks like an override and is none is a problem too.
     Raises `BadInputError` with every problem found.
     """
     try:
@@ -231,7 +229,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
 
 def _load(raw: Mapping[str, Any], root: Path, variables: Iterable[str]) -> Settings:
     problems = Problems(root)
-    merged = DEFAULTS | dict(raw if isinstance(raw, Mapping) else {})
+    merged = overrides.apply(DEFAULTS | dict(raw if isinstance(raw, Mapping) else {}), variables)
     settings = read_section("", merged, Settings(root), problems)
     check_rungs(settings.rungs, merged["rungs"], settings.environments, problems)
     environment_checks.check(settings, problems)

@@ -12,6 +12,7 @@ from typing import Any
 from stepladder.core.similar import did_you_mean
 
 PREFIX = "INVOKE_STEPLADDER_"
+_DEPLOYMENT = f"{PREFIX}PROMOTION_DEPLOYMENT"
 _SWITCHES = frozenset({"", "0", "1", "on", "true", "yes"})
 
 
@@ -23,6 +24,14 @@ def overridable(raw: Mapping[str, Any], prefix: str = PREFIX) -> Iterator[tuple[
             yield from overridable(value, f"{name}_")
         else:
             yield name, value
+
+
+def apply(raw: Mapping[str, Any], variables: Iterable[str]) -> dict[str, Any]:
+    """Return the settings with the override that Invoke leaves aside: text in place of what may be a mapping too."""
+    promotion = raw.get("promotion")
+    if not isinstance(variables, Mapping) or _DEPLOYMENT not in variables or not isinstance(promotion, Mapping):
+        return dict(raw)
+    return {**raw, "promotion": {**promotion, "deployment": variables[_DEPLOYMENT]}}
 
 
 def problems(raw: Mapping[str, Any], variables: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from stepladder.core.freeze_facts import FreezeWindow
 from stepladder.core.image_facts import SEVERITIES
-from stepladder.settings.canary import CanarySettings
+from stepladder.settings.canary import ASK, CanarySettings
 from stepladder.settings.freezes import Freezes
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Choice, Flag, Section, Texts, Whole
@@ -54,6 +54,13 @@ class RungPolicy:
         """How long traffic may shift and the version bake, when each width stays as long as it may."""
         limit = self.canary.limit_minutes if self.canary.compare else 0
         return sum(max(minutes, limit) for _, minutes in self.shift.steps[:-1]) + self.bake_minutes
+
+    @property
+    def most_questions(self) -> int:
+        """How often people may be asked: on each width that is compared, and in a bake that counts requests."""
+        if self.canary.inconclusive != ASK:
+            return 0
+        return (len(self.shift.steps) - 1 if self.canary.compare else 0) + (self.bake_requests > 0)
 
     @property
     def reads_metrics(self) -> bool:

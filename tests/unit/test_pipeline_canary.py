@@ -87,13 +87,33 @@ class TestJudge:
         assert str(failed.value) == "version 8: 6.2% errors in 210 requests, version 7 0.2% in 1,890"
 
     def test_a_slower_version_fails_by_the_old_ones_p99(self, pipeline):
-        pipeline.aws.cloudwatch.first = BEGAN.replace(second=0) + timedelta(minutes=2)
         with pytest.raises(pipeline.errors.CanaryFailedError, match=r"12.0% of 200 requests took over 330 ms \(1.5 ti"):
             judged(pipeline, new=(200, 0, {100.0: 176, 500.0: 24}), old=(900, 0, {100.0: 880, 220.0: 20}))
 
-    def test_new_execution_environments_may_begin_slowly(self, pipeline):
-        slow_at_first = {"new": (200, 0, {100.0: 176, 500.0: 24}), "old": (900, 0, {100.0: 880, 220.0: 20})}
-        assert judged(pipeline, **slow_at_first)["move"] == "wait"
+    def test_new_execution_environments_may_begin_slowly_after_each_move(self, pipeline):
+        slow = {"new": (200, 0, {100.0: 176, 500.0: 24}), "old": (900, 0, {100.0: 880, 220.0: 20})}
+        moves = [BEGAN.isoformat(), later(10), later(40)]
+        for minute in (0, 1, 10, 11, 40, 41):
+            pipeline.aws.cloudwatch.first = BEGAN.replace(second=0) + timedelta(minutes=minute)
+            assert judged(pipeline, shifted=progress(minutes=40, moves=moves), minutes=41, **slow)["move"] == "wait"
+        for minute in (2, 9, 12, 39, 42):
+            pipeline.aws.cloudwatch.first = BEGAN.replace(second=0) + timedelta(minutes=minute)
+            with pytest.raises(pipeline.errors.CanaryFailedError, match="took over 330 ms"):
+                judged(pipeline, shifted=progress(minutes=40, moves=moves), minutes=43, **slow)
+
+    def test_errors_count_in_the_minutes_in_which_durations_do_not(self, pipeline):
+        pipeline.aws.cloudwatch.first = BEGAN.replace(second=0)
+        with pytest.raises(pipeline.errors.CanaryFailedError, match=r"version 8: 6\.2% errors"):
+            judged(pipeline, new=(210, 13, {100.0: 210}), old=(1890, 4, {100.0: 1890}))
+
+    def test_requests_whose_durations_do_not_count_are_no_pass_when_widths_follow_each_other_fast(self, pipeline):
+        pipeline.aws.cloudwatch.first = BEGAN.replace(second=0)
+        ended = judged(pipeline, minutes=30)
+        assert ended["move"] == "wait"
+        assert ended["why"] == (
+            "too few requests to compare: 0 of version 8 and 0 of version 7 in the same minutes, "
+            "the first two of each width left out, 100 of each are needed"
+        )
 
     def test_asks_cloudwatch_for_each_version_of_the_alias_since_traffic_began(self, pipeline):
         judged(pipeline)
@@ -151,6 +171,13 @@ class TestJudge:
     def test_an_alarm_that_fired_before_ends_the_shift_and_blames_nothing(self, pipeline):
         pipeline.aws.cloudwatch.firing = [f"{FUNCTION}-errors"]
         pipeline.aws.cloudwatch.fired_at = BEGAN - timedelta(minutes=1)
+        with pytest.raises(pipeline.errors.RefusedError, match="fired before traffic began to shift"):
+            judged(pipeline)
+
+    def test_an_alarm_that_fired_before_blames_nothing_though_its_reason_was_written_anew(self, pipeline):
+        pipeline.aws.cloudwatch.firing = [f"{FUNCTION}-errors"]
+        pipeline.aws.cloudwatch.fired_at = BEGAN - timedelta(minutes=1)
+        pipeline.aws.cloudwatch.updated_at = BEGAN + timedelta(minutes=1)
         with pytest.raises(pipeline.errors.RefusedError, match="fired before traffic began to shift"):
             judged(pipeline)
 
@@ -218,6 +245,10 @@ class TestQuestion:
         with pytest.raises(pipeline.errors.CanaryFailedError):
             judged(pipeline, minutes=100, shifted=waiting, new=(200, 90, {100.0: 200}), inconclusive="ask")
 
+    def test_polls_are_as_seldom_as_the_input_says_while_a_person_is_asked(self, pipeline):
+        assert self.ask(pipeline, minutes=60, ask_poll_seconds=90)["wait"] == 90
+        assert judged(pipeline, minutes=30, ask_poll_seconds=90)["wait"] == 15
+
     def test_an_approval_widens_and_the_next_width_is_judged_anew(self, pipeline):
         self.answer(pipeline, "approved")
         ended = self.ask(pipeline, minutes=100, shifted=progress(questioned=later(60)))
@@ -255,7 +286,7 @@ class TestMove:
 
     def test_each_width_follows_the_one_before_and_the_last_takes_all_traffic(self, pipeline):
         moved = self.move(pipeline)
-        assert (moved["began"], moved["moved"]) == (BEGAN.isoformat(), BEGAN.isoformat())
+        assert (moved["began"], moved["moved"], moved["moves"]) == (BEGAN.isoformat(),) * 2 + ([BEGAN.isoformat()],)
         assert alias(pipeline)["RoutingConfig"] == {"AdditionalVersionWeights": {"8": 0.01}}
         assert pipeline.aws.dynamodb.read("env#production", "lock")["moved_to"] == "8"
         self.move(pipeline, step=1, minutes=10)

@@ -95,6 +95,19 @@ def test_what_fails_for_both_in_the_same_minutes_speaks_against_neither():
     assert 450 / 910 > 50 / 1090 * 10  # as totals alone they would differ ten times
 
 
+def test_requests_of_new_environments_compare_errors_and_no_durations():
+    warm, cold = Minute(200, 0, 2), Minute(50, 0, 0, warming=50)
+    assert verdict(window(warm, cold), window(Minute(1800, 0, 18), Minute(450, 0, 0, warming=450))).word == PASS
+    slow = verdict(window(cold, Minute(120, 0, 26)), window(cold, Minute(1890, 0, 17)))
+    assert slow.why.startswith("version 8: 21.7% of 120 requests took over 300 ms"), "a share of those that count"
+    few = verdict(window(Minute(900, 0, 0, warming=900), Minute(99)), window(Minute(5000), Minute(5000)))
+    assert (few.word, few.why.partition(",")[0]) == (
+        INCONCLUSIVE,
+        "too few requests to compare: 99 of version 8 and 10",
+    )
+    assert verdict(window(Minute(200, 60, 0, warming=200)), window(Minute(900, 1, 0, warming=900))).word == FAIL
+
+
 OLD_SHIFT = (Minute(900, 1), Minute(900, 1))
 NEW_SHIFT = (Minute(100, 0), Minute(100, 0))
 
@@ -117,6 +130,11 @@ def test_what_fails_for_a_while_in_the_bake_is_held_against_nobody():
     assert baking(*quick_ones_fail[0], *quick_ones_fail[1]).word == PASS, "each measure leaves out its own minutes"
     assert baking(*[Minute(1000, 400)] * 11).word == INCONCLUSIVE, "too early: the alarms watch it meanwhile"
     assert baking(*[good] * 12).word == PASS
+
+
+def test_minutes_without_durations_do_not_hide_slow_ones_in_the_bake():
+    cold = Minute(1000, 0, 0, warming=1000)
+    assert baking(*[cold] * 6, *[Minute(1000, 0, 90)] * 6).word == FAIL
 
 
 def test_the_slow_limit_is_so_much_over_the_old_p99_and_never_a_few_milliseconds():

@@ -1,8 +1,11 @@
+import json
+from types import SimpleNamespace
+
 import pytest
 
 from stepladder.core.errors import BadInputError
 from stepladder.promotion import ladder
-from stepladder.settings.load import invoke_defaults, load
+from stepladder.settings.load import from_context, invoke_defaults, load
 from stepladder.settings.shift import PREDEFINED, Shift
 
 PLACE = {"account": "123456789012", "region": "eu-west-1"}
@@ -81,6 +84,10 @@ def test_a_rung_may_say_otherwise(tmp_path):
             {"deployment": [1, 2, 3, 100], "canary": {"compare": True, "limit_minutes": 2880}},
             "may shift and bake for 8640 minutes, as each of 3 widths may stay for canary.limit_minutes; allowed: 5760",
         ),
+        (
+            {"deployment": [1, 5, 100], "canary": {"compare": True, "inconclusive": "ask"}, "approval_hours": 96},
+            "96 hours of promotion.approval_hours: 2 questions may take 194 hours with their widths, at most 160",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path, promotion, problem):
@@ -157,6 +164,51 @@ def test_a_shift_by_the_state_machine_has_its_widths_and_what_it_tolerates(tmp_p
     assert target["lock_seconds"] > 2 * 3600 + 1800, "each width may stay until its limit"
 
 
+ASKS = {"canary": {"compare": True, "inconclusive": "ask"}}
+
+
+def test_the_lock_outlasts_a_question_on_each_width_and_questions_do_not_slow_the_polls_before_them(tmp_path):
+    widths = {"deployment": [1, 5, 25, 100], "bake_minutes": 60, "bake_requests": 500}
+    asks = ladder.execution_input(settings(tmp_path, widths | ASKS), release())["rungs"][1]["targets"][0]
+    never = ladder.execution_input(settings(tmp_path, widths | {"canary": {"compare": True}}), release())
+    assert asks["poll_seconds"] == never["rungs"][1]["targets"][0]["poll_seconds"] == 41
+    assert asks["lock_seconds"] > 4 * 24 * 3600 + 3 * 3600 + 3600, "three widths and the bake may ask for a day each"
+    shift = asks["shift"]
+    polls = 4 * shift["ask_seconds"] / shift["ask_poll_seconds"] + (4 * 3600) / asks["poll_seconds"]
+    assert shift["max_polls"] > polls, "people have their time on each width"
+
+
+def test_a_bake_that_counts_requests_may_ask_without_comparing(tmp_path):
+    bakes = {"bake_minutes": 60, "bake_requests": 500, "canary": {"inconclusive": "ask"}}
+    target = ladder.execution_input(settings(tmp_path, bakes), release())["rungs"][1]["targets"][0]
+    assert target["lock_seconds"] > 25 * 3600
+
+
+_EVENTS = 9 * 1.25  # of a poll, and of retries
+_LONG = {"deployment": {"widths": [1, 5, 25, 100], "minutes": [1440, 1440, 1440]}, "bake_minutes": 720}
+
+
+@pytest.mark.parametrize("functions", [1, 2, 5])
+@pytest.mark.parametrize(
+    "promotion",
+    [
+        _LONG | {"canary": {"compare": True, "limit_minutes": 1440}},
+        _LONG | {"approval_hours": 18, "bake_requests": 9} | ASKS,
+        {"deployment": [1, 5, 25, 100], "approval_hours": 50} | ASKS,
+        {"deployment": [*range(1, 6), 100]} | ASKS,
+        {"deployment": [50, 100], "approval_hours": 144} | ASKS,
+    ],
+)
+def test_the_longest_shift_of_every_target_fits_into_one_history(tmp_path, promotion, functions):
+    told = {"project": "orders", "rungs": ["staging", ["production", "dr"]], "promotion": promotion}
+    told["environments"] = dict.fromkeys(("staging", "production", "dr"), PLACE)
+    told["functions"] = {f"f{number}": {"smoke": {"path": "."}} for number in range(functions - 1)}
+    names = ("", *told["functions"])
+    targets = ladder.execution_input(load(told, tmp_path), release(functions=names))["rungs"][1]["targets"]
+    assert len(targets) == 2 * functions
+    assert sum(target["shift"]["max_polls"] for target in targets) * _EVENTS < 25_000
+
+
 def test_without_comparing_widths_or_counted_requests_codedeploy_shifts_as_ever(tmp_path):
     told = ladder.execution_input(settings(tmp_path, {"canary": {"p99": 2}}), release())
     assert not any("shift" in target for rung in told["rungs"] for target in rung["targets"])
@@ -192,11 +244,27 @@ def test_invoke_takes_widths_as_a_mapping_too_though_the_default_is_text(tmp_pat
     from invoke.config import copy_dict, merge_dicts
 
     given = {"promotion": {"deployment": {"widths": [1, 100], "minutes": 5}, "canary": {"compare": True}}}
-    merged = merge_dicts(copy_dict(invoke_defaults({})), given)
+    merged = merge_dicts(copy_dict(invoke_defaults()), given)
     assert merged["promotion"]["deployment"] == {"widths": [1, 100], "minutes": 5}
     assert merged["promotion"]["probe_requests"] == 10
-    overridden = invoke_defaults({"INVOKE_STEPLADDER_PROMOTION_DEPLOYMENT": "AllAtOnce"})
-    assert overridden["promotion"]["deployment"] == "Canary10Percent5Minutes", "else Invoke would not take the variable"
+
+
+@pytest.mark.parametrize("deployment", [None, "AllAtOnce", {"widths": [1, 100], "minutes": 5}])
+def test_a_variable_overrides_how_traffic_shifts_however_invoke_yaml_says_it(tmp_path, monkeypatch, deployment):
+    from invoke import Config
+
+    monkeypatch.setenv("INVOKE_STEPLADDER_PROMOTION_DEPLOYMENT", "Canary20Percent6Minutes")
+    promotion = {"probe_requests": 3} | ({"deployment": deployment} if deployment else {})
+    environments = dict.fromkeys(("staging", "production"), PLACE)
+    told = {"stepladder": {"project": "orders", "environments": environments, "promotion": promotion}}
+    (tmp_path / "invoke.yaml").write_text(json.dumps(told))
+    config = Config(project_location=str(tmp_path), lazy=True)
+    config.load_project()
+    config.load_collection({"stepladder": invoke_defaults()})
+    config.load_shell_env()
+    read = from_context(SimpleNamespace(config=config))
+    assert read.promotion.deployment.name == "Canary20Percent6Minutes"
+    assert read.promotion.policies["production"].shift.name == "Canary20Percent6Minutes"
 
 
 def test_widths_of_which_no_alarm_could_see_one_are_refused_unless_versions_are_compared(tmp_path):

@@ -282,15 +282,17 @@ class CloudWatch:
     def __init__(self) -> None:
         self.firing: list[str] = []
         self.fired_at: datetime | None = None
+        self.updated_at: datetime | None = None
         self.minutes: dict[str, list[tuple[int, int, dict[float, int]]]] = {}
-        self.first = datetime(2026, 11, 26, 15, 0, tzinfo=UTC)
+        self.first = datetime(2026, 11, 26, 15, 2, tzinfo=UTC)
         self.failures: list[Exception] = []
         self.status = "Complete"
         self.queries: list[dict[str, Any]] = []
 
     def describe_alarms(self, AlarmNames: list[str], StateValue: str) -> dict[str, Any]:  # noqa: N803
         assert StateValue == "ALARM"
-        since = {"StateUpdatedTimestamp": self.fired_at} if self.fired_at else {}
+        since: dict[str, Any] = {"StateTransitionedTimestamp": self.fired_at} if self.fired_at else {}
+        since |= {"StateUpdatedTimestamp": self.updated_at} if self.updated_at else {}
         fires = [n for n in AlarmNames if n in self.firing]
         return {"MetricAlarms": [{"AlarmName": n, "StateReason": "too many", **since} for n in fires]}
 
