@@ -142,6 +142,11 @@ class Target:
         """Whether its traffic moves now."""
         return self.phase == SHIFTING
 
+    @property
+    def asks(self) -> bool:
+        """Whether its canary has no judgement and waits for a person's answer."""
+        return self.has_question and self.is_shifting
+
     def enter(self, phrase: str, when: float) -> None:
         """Begin the next phase. The same phase again changes nothing."""
         if self.phase == phrase:

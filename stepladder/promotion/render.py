@@ -94,7 +94,7 @@ def _changes(target: Target) -> Iterator[tuple[float, str]]:
     yield target.since, f"{target.phase}: {_ANSWER}" if target.phase == APPROVAL else target.phase
     if target.is_shifting and target.share:
         yield 0, f"{SHIFTING}: version {target.version} has {target.share:.0%}"
-    if target.has_question and target.is_shifting:
+    if target.asks:
         yield target.moved, f"no judgement: {_ANSWER}"
     if target.errors:
         yield 0, f"version {target.version} has raised errors"
@@ -163,7 +163,7 @@ def rows(view: LadderView, height: int = _HEIGHT) -> Iterator[list[Piece]]:
         elif len(view.targets) > render_many.FEW:
             for target in rung:
                 yield render_many.line(target, wide, duration(view.elapsed(target)) if target.began else "")
-            if any(target.phase == APPROVAL for target in rung):
+            if any(target.phase == APPROVAL or target.asks for target in rung):
                 yield [(f"{_INDENT}{_ANSWER}", "")]
         else:
             for target in rung:
@@ -187,7 +187,7 @@ def _target(view: LadderView, target: Target, wide: int) -> Iterator[list[Piece]
         yield [(f"{_INDENT}{_ANSWER}", "")]
     if target.share is not None and (target.is_shifting or target.shifted or target.ended):
         yield [(f"{_INDENT}{bar(target.share)}", "cyan"), (f"  {progress(view, target)}", "")]
-    if target.has_question and target.is_shifting:
+    if target.asks:
         yield [(f"{_INDENT}no judgement: {_ANSWER}", "yellow")]
     if target.version and (target.is_shifting or target.errors or target.alarms):
         yield [(_INDENT, ""), *_health(target)]

@@ -50,6 +50,8 @@ def _phase(target: Target) -> str:
         text += f" {target.share:.0%}"
     if target.tries > 1 and not target.ended:
         text += f", try {target.tries}"
+    if target.asks:
+        text += ", no judgement"
     if target.errors:
         text += f", {target.errors} errors"
     return text + (", alarm" if target.alarms else "")
@@ -70,6 +72,8 @@ def rung(targets: Sequence[Target], wide: int, passed: str, room: int, answer: s
     if any(target.phase == APPROVAL for target in targets):
         yield [(f"{_INDENT}{answer}", "")]
         return
+    if any(target.asks for target in targets):
+        yield [(f"{_INDENT}{answer}", "yellow")]
     shown = notable(targets)
     for target in shown[: room if len(shown) <= room else room - 1]:
         name = split_target(target.environment)[1] or target.environment
@@ -87,9 +91,9 @@ def counts(targets: Sequence[Target]) -> str:
 
 
 def notable(targets: Sequence[Target]) -> list[Target]:
-    """Return the targets that a person wants to see: what failed first, then what raises errors, then what shifts."""
+    """Return the targets that a person wants to see: what failed first, what raises errors or asks, what shifts."""
     failed = sorted((target for target in targets if target.turned), key=lambda target: target.turned)
-    ill = [target for target in targets if not target.turned and (target.errors or target.alarms)]
+    ill = [target for target in targets if not target.turned and (target.errors or target.alarms or target.asks)]
     shifting = [target for target in targets if target.is_shifting and not target.turned and target not in ill]
     return [*failed, *ill, *shifting]
 
@@ -111,8 +115,8 @@ class Summaries:
         name = targets[0].rung
         known = self._failed.setdefault(name, set())
         for target in notable(targets):
-            is_bad = target.turned or target.errors or target.alarms
-            if is_bad and target.environment not in known and len(known) < self.FAILURES:
+            is_notable = target.turned or target.errors or target.alarms or target.asks
+            if is_notable and target.environment not in known and len(known) < self.FAILURES:
                 known.add(target.environment)
                 yield f"{target.environment}: {_phase(target)}"
         text, (before, when) = counts(targets), self._shown.get(name, ("", 0.0))

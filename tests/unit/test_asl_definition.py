@@ -55,6 +55,11 @@ class TestEveryTask:
         else:
             assert timeout <= (920 if task.name == "RunReleaseCommand" else 320)
 
+    def test_what_moves_an_alias_is_over_before_its_call_is_given_up(self, task):
+        """Lambda ends rollback after 300 seconds: a late one would move what was rolled back meanwhile."""
+        if "${rollback_arn}" in json.dumps(task.body):
+            assert task.body["TimeoutSeconds"] > 300
+
     def test_catches_every_error_last_and_keeps_its_input(self, task):
         catchers = task.body["Catch"]
         assert catchers[-1]["ErrorEquals"] == ["States.ALL"]

@@ -45,6 +45,19 @@ def test_a_hundred_functions_get_a_bar_with_counts_and_lines_for_those_that_matt
     assert len(lines) == 7
 
 
+@pytest.mark.parametrize("count", [7, 10, 12, 100])
+def test_a_canary_that_asks_is_shown_however_many_functions_there_are(count, capsys):
+    targets = rung(count, *[history.SHIFTING] * count)
+    targets[1].share, targets[1].has_question = 0.05, True
+    lines = drawn(targets)
+    assert sum("shifting traffic 5%, no judgement" in line for line in lines) == 1
+    assert sum("`inv promote.approve`" in line for line in lines) == 1
+    render.LineRenderer(Console(live=False)).update(LadderView([targets], last_event=(200.0, 0.0)))
+    assert "no judgement" in capsys.readouterr().err
+    targets[1].enter("verified", 300.0)
+    assert not any("no judgement" in line or "`inv" in line for line in drawn(targets))
+
+
 @pytest.mark.parametrize("height", [24, 50])
 def test_the_picture_of_two_hundred_targets_fits_the_terminal(height):
     everything = drawn(rung(100, *[history.SHIFTING] * 100), rung(100, *["rolled back"] * 100), height=height)
