@@ -69,7 +69,7 @@ def _restore_alias(
     if deployment:
         _check_untouched(deployment, target, {previous, version})
         moved = _end(deployment, target, previous, patience)
-    return _put_back(target, previous, version) or moved
+    return put_back(target, previous, version) or moved
 
 
 def release_first(release_id: str, execution: str, target: TargetInput, version: str) -> AliasServes:
@@ -93,8 +93,19 @@ def release_first(release_id: str, execution: str, target: TargetInput, version:
         alias = serving.alias(function, name)
     if not alias.serves_only(version):
         raise NotServedError(f"somebody else moved alias {name} of {function} during the promotion: it serves {alias}")
-    ledger.note(environment, execution, version=version, moved_to=version)
+    note_moved(target, execution, LATEST, version)
     return {"serves": str(alias)}
+
+
+def note_moved(target: TargetInput, execution: str, previous: str, version: str) -> None:
+    """Note in the lock that traffic moved. A lock that was lost meanwhile has the move undone: `RefusedError`.
+
+    Whatever recovered the promotion in between had found nothing to restore yet.
+    """
+    environment = target["environment"]
+    if not ledger.note(environment, execution, version=version, moved_to=version):
+        put_back(target, previous, version)
+        raise RefusedError(f"the lock of {environment} was lost while version {version} got traffic: it was taken back")
 
 
 def _check_untouched(deployment: AliasDeployment, target: TargetInput, expected: set[str]) -> None:
@@ -136,7 +147,7 @@ def _is_back(target: TargetInput, previous: str) -> bool:
     return serving.alias(target["function"], target["alias"]).serves_only(previous)
 
 
-def _put_back(target: TargetInput, previous: str, version: str) -> bool:
+def put_back(target: TargetInput, previous: str, version: str) -> bool:
     """Point the alias at the recorded version, weights cleared; say whether that changed anything."""
     function, name = target["function"], target["alias"]
     for _ in range(_ATTEMPTS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import restore
 from shared import aws, ledger, serving
 from shared.errors import NotServedError, RefusedError
 
@@ -26,7 +27,7 @@ def run(request: MoveTrafficRequest) -> ShiftProgress:
     if not ledger.note(environment, execution, version=version):
         raise RefusedError(f"the lock of {environment} was lost before release {request['release']['id']} could shift")
     _move(target, request["previous_version"], version, shifted["step"])
-    ledger.note(environment, execution, version=version, moved_to=version)
+    restore.note_moved(target, execution, request["previous_version"], version)
     at = request["at"]
     return {
         "step": shifted["step"],

@@ -318,6 +318,21 @@ class TestMove:
             self.move(pipeline)
         assert pipeline.aws.lambda_.moves == []
 
+    @pytest.mark.parametrize("holder", [None, "another execution"])
+    def test_a_move_after_the_promotion_was_recovered_is_taken_back(self, pipeline, holder):
+        """Stopped between the first look at the lock and the move: the recovery found nothing to restore."""
+
+        def recovered():
+            pipeline.aws.dynamodb.items.clear()
+            if holder:
+                pipeline.aws.dynamodb.put("env#production", "lock", run_id=holder, previous_version="7")
+
+        pipeline.aws.lambda_.before_update = recovered
+        with pytest.raises(pipeline.errors.RefusedError, match="lost while version 8 got traffic"):
+            self.move(pipeline)
+        assert (alias(pipeline)["FunctionVersion"], alias(pipeline).get("RoutingConfig")) == ("7", None)
+        assert len(pipeline.aws.lambda_.moves) == 2
+
     def test_a_rollback_restores_and_still_knows_after_a_lost_answer_that_traffic_had_moved(self, pipeline):
         self.move(pipeline)
         event = {"action": "restore", "release": release(), "target": target(shift=SHIFT), "previous_version": "7"}

@@ -61,6 +61,12 @@ class TestFirstRelease:
             self.release(pipeline)
         assert pipeline.aws.lambda_.moves == []
 
+    def test_a_release_after_the_promotion_was_recovered_is_taken_back(self, pipeline):
+        pipeline.aws.lambda_.before_update = pipeline.aws.dynamodb.items.clear
+        with pytest.raises(pipeline.errors.RefusedError, match="lost while version 8 got traffic"):
+            self.release(pipeline)
+        assert alias(pipeline)["FunctionVersion"] == "$LATEST"
+
     def test_it_is_put_back_to_where_terraform_made_it(self, pipeline):
         self.release(pipeline)
         event = {"action": "restore", "release": release(), "target": target()}
