@@ -17,7 +17,7 @@ from stepladder.core.errors import StepladderError
 from stepladder.core.names import flags_of
 from stepladder.core.release_facts import short
 from stepladder.core.tables import Cell, Column
-from stepladder.ledger.schema import SUCCEEDED, UNKNOWN, Bad, ReleaseEntry
+from stepladder.ledger.schema import SUCCEEDED, UNKNOWN, Bad, Holder, ReleaseEntry
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.ledger.words import result_words, shown_commit
 from stepladder.releases import cut_off, marks
@@ -173,12 +173,17 @@ def _read(rung: Rung) -> RungStatus:
         drift=drift,
         images=tuple((version, state.digest) for version, state in versions.items() if state and state.digest),
     )
-    return released(status, live, entry, releases[0] if releases else None)
+    return released(status, live, entry, releases[0] if releases else None, holder)
 
 
-def released(status: RungStatus, live: Alias, entry: ReleaseEntry | None, newest: ReleaseEntry | None) -> RungStatus:
-    """Add what the ledger knows: of the release that serves (`entry`), and of the newest one if that failed."""
-    if live.weights and not status.deployment:
+def released(
+    status: RungStatus, live: Alias, entry: ReleaseEntry | None, newest: ReleaseEntry | None, holder: Holder | None
+) -> RungStatus:
+    """Add what the ledger knows: of the release that serves (`entry`), and of the newest one if that failed.
+
+    Weights are left behind unless CodeDeploy shifts traffic, or the promotion that holds the lock.
+    """
+    if live.weights and not status.deployment and not (holder and holder.moved_to in live.weights):
         status = replace(status, drift=f"weights were left behind: {live.version}{aliases.weighted(live)}")
     failed = newest if newest and newest.result not in (SUCCEEDED, UNKNOWN) else None
     return replace(
@@ -217,6 +222,8 @@ def drift_of(
             filter(None, ("the ledger knows of no release", cut_off.explanation(ledger.lock, alias, ledger)))
         )
     if ledger.current.version != alias.version:
+        if ledger.lock and ledger.lock.moved_to == alias.version:  # a promotion has just moved it
+            return ""
         why = cut_off.explanation(ledger.lock, alias, ledger)
         text = f"the alias serves version {alias.version}, the ledger says {ledger.current.version}"
         return f"{text}: {why}" if why else text

@@ -130,6 +130,7 @@ def _function(view: Rung, state: FunctionsState) -> RungStatus:
         live,
         entry if entry and entry.version == live.version else None,
         newest,
+        holder,
     )
 
 

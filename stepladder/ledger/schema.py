@@ -66,7 +66,10 @@ class Holder:
         "JSON: entry, `current` and mark to write once the alias serves the version", by=(), may=(COMMANDS,), default=""
     )
     moved_to: str = attribute(
-        "the version that a first release has moved the alias to", by=(), may=(FUNCTIONS,), default=""
+        "the version to which a promotion itself, not CodeDeploy, has moved traffic",
+        by=(),
+        may=(FUNCTIONS,),
+        default="",
     )
     job: str = attribute("the address of the CI job that holds it", by=(), may=(COMMANDS,), default="")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import NoCredentialsError
-from fakes.deploy_harness import DeployHarness, digest
+from fakes.deploy_harness import TABLE, DeployHarness, digest
 from fakes.errors import DENIED, error
 
 from stepladder.commands import status
@@ -60,6 +60,22 @@ def test_weights_deployments_and_locks_are_shown(harness: DeployHarness) -> None
     assert "inv deploy --env staging by" in found.row(0)[7]
     assert "weights were left behind" in found.drift
     lock.release()
+
+
+def test_weights_of_a_promotion_that_shifts_traffic_itself_are_not_left_behind(harness: DeployHarness) -> None:
+    harness.function.point("1", {"7": 0.05})
+    lock = harness.rung().lock
+    lock.acquire()
+    for moved_to, is_drift in (("7", False), ("6", True)):
+        harness.table.tables[TABLE]["env#staging", "lock"]["moved_to"] = {"S": moved_to}
+        (found,) = show(harness)
+        assert found.weights == (("7", 0.05),)
+        assert bool(found.drift) == is_drift
+    harness.function.versions["6"] = harness.function.versions["1"] | {"Version": "6"}
+    harness.function.point("6")
+    assert show(harness)[0].drift == "", "it has all traffic, and is watched"
+    lock.release()
+    assert show(harness)[0].drift == "the alias serves version 6, the ledger says 1"
 
 
 def test_an_alarm_that_fires_is_named(harness: DeployHarness) -> None:
