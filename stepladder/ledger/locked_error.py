@@ -5,7 +5,7 @@ from __future__ import annotations
 from stepladder.core.clock import ago, stamp
 from stepladder.core.errors import LockedError
 from stepladder.core.names import flags_of
-from stepladder.ledger.schema import CLOCK_SKEW, Holder
+from stepladder.ledger.schema import CLOCK_SKEW, PIPELINE_HOST, Holder
 
 
 def locked(
@@ -20,9 +20,10 @@ def locked(
         return LockedError(f"the lock of {environment} was lost", hint=f"run {again} again")
     verb = "was lost to" if lost else "is held by"
     wait = f", or let it wait: `{command} --wait`" if command.startswith("inv deploy ") and not lost else ""
+    stop = "; `inv promote.stop` ends it and restores what it changed" if holder.host == PIPELINE_HOST else ""
     return LockedError(
         f"the lock of {environment} {verb} {holder.owner} (process {holder.pid}) since {holder.since}, "
         f"{ago(holder.since, now)} ago, for: {holder.work}",
-        hint=f"run {again} again when that has ended{wait}; a holder that died is taken over when its lease runs out, "
-        f"at {stamp(holder.expires + CLOCK_SKEW)}; `inv unlock {flags_of(environment)}` shows it",
+        hint=f"run {again} again when that has ended{wait}{stop}; a holder that died is taken over when its lease "
+        f"runs out, at {stamp(holder.expires + CLOCK_SKEW)}; `inv unlock {flags_of(environment)}` shows it",
     )

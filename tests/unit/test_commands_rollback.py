@@ -11,6 +11,7 @@ from fakes.errors import DENIED
 from fakes.rollback import released_three_times, roll_back
 
 from stepladder.core.errors import LockedError, RefusedError, RollbackFailedError, StepladderError
+from stepladder.ledger.schema import PIPELINE_HOST
 
 
 @pytest.fixture
@@ -261,8 +262,13 @@ def test_a_rollback_that_fails_is_written_down(harness: DeployHarness) -> None:
 def test_a_rung_that_somebody_is_deploying_is_left_to_them(harness: DeployHarness) -> None:
     other = harness.rung().lock
     other.acquire()
-    with pytest.raises(LockedError, match="inv deploy --env staging"):
+    with pytest.raises(LockedError, match="inv deploy --env staging") as locked:
         roll_back(harness)
+    assert "inv promote.stop" not in locked.value.hint
+    harness.table.tables[TABLE]["env#staging", "lock"] |= {"host": {"S": PIPELINE_HOST}, "boot_id": {"S": ""}}
+    with pytest.raises(LockedError) as locked:
+        roll_back(harness)
+    assert "`inv promote.stop` ends it and restores what it changed" in locked.value.hint
     other.release()
 
 
