@@ -13,7 +13,7 @@ from stepladder.promotion import stop as stopping
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
 GOOD = "def handler(event, context):\n    return {'statusCode': 200}\n"
-SLOW = "import time\n\ndef handler(event, context):\n    time.sleep(0.4)\n    return {'statusCode': 200}\n"
+SLOW = "import time\n\ndef handler(event, context):\n    time.sleep(1)\n    return {'statusCode': 200}\n"
 WIDTHS = {"widths": [50, 100], "minutes": 1}
 CANARY = {"compare": True, "minimum_requests": 20, "p99": 4}
 
@@ -37,6 +37,7 @@ def unclear(make_project):
     return make_project("unclear", deployment=WIDTHS, canary=canary)
 
 
+@pytest.mark.timing("a busy machine makes both versions slow, and one of them more")
 def test_a_version_like_the_old_one_is_promoted_by_its_widths_and_no_deployment(comparing, before, unique):
     digest = comparing.ship(unique(GOOD))
     ended = comparing.promote()
@@ -50,6 +51,7 @@ def test_a_version_like_the_old_one_is_promoted_by_its_widths_and_no_deployment(
     assert before(comparing).newest().result == "succeeded"
 
 
+@pytest.mark.timing("a busy machine makes both versions slow, and one of them more")
 def test_a_slower_version_is_rolled_back_with_numbers_and_marked_bad(comparing, before, unique):
     digest = comparing.ship(unique(SLOW))
     was = before(comparing)
