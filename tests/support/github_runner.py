@@ -146,11 +146,22 @@ class Run:
         if self.is_running:
             os.killpg(self._child.pid, signal.SIGKILL)
             self._child.wait(30)
-            mark = f"{self.folder}/".encode()  # in the environment of its jobs' processes, by the variable ARTIFACTS
-            for entry in Path("/proc").iterdir():
-                with contextlib.suppress(OSError):
-                    if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
-                        os.kill(int(entry.name), signal.SIGKILL)
+            deadline = time.monotonic() + 30  # what is killed lives until it has given back its memory
+            while (left := self._left()) and time.monotonic() < deadline:
+                for pid in left:
+                    with contextlib.suppress(OSError):
+                        os.kill(pid, signal.SIGKILL)
+                time.sleep(0.02)
+
+    def _left(self) -> list[int]:
+        """Return the processes of its jobs that live."""
+        mark = f"{self.folder}/".encode()  # in their environment, by the variable ARTIFACTS
+        living = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
+                    living.append(int(entry.name))
+        return living
 
     def until(self, seen: Callable[[], bool], seconds: float = 400) -> None:
         """Wait for a moment of it; fail when it ends before."""
