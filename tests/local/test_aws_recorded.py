@@ -44,6 +44,7 @@ def different(recorder: Recorder, name: str) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.timing("a function settles while a busy machine has yet to read it")
 @pytest.mark.parametrize("name", sorted(RECORDINGS))
 def test_an_answer_is_as_aws_gave_it(recorder: Recorder, name: str) -> None:
     recorder.answers = {}
