@@ -16,7 +16,7 @@ from stepladder.core.ci import in_ci
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.similar import did_you_mean
 from stepladder.ledger.lock import WAIT
-from stepladder.ledger.schema import Holder, ReleaseEntry
+from stepladder.ledger.schema import ReleaseEntry
 from stepladder.ledger.words import recorded_commit
 from stepladder.releases import cut_off, freeze_guard, ladder_guard, left_foundation, preview, restore, secret_check
 from stepladder.releases import plan as plans
@@ -249,7 +249,7 @@ class Deploy:
             wanted = self.acts.apply(FOUNDATION, wanted, None)
             state = replace(state, ledger=rung.ledger.snapshot(rung.target))
         wait = WAIT if self.request.wait else 0.0
-        with rung.locked(state.ledger.lock, wait=wait, waiting=self._say_waiting) as was_free:
+        with rung.locked(state.ledger.lock, wait=wait, waiting=self.rung.say_waiting) as was_free:
             before, adopted = state, None
             if not was_free:
                 adopted = self._cut_off_release()
@@ -260,12 +260,6 @@ class Deploy:
             if adopted and state.alias:
                 return reports.released(rung, Released(adopted, state.alias, moved=True), before, plan, self.acts.url)
             return self._unchanged(state, plan)
-
-    def _say_waiting(self, holder: Holder) -> None:
-        self.rung.console.warn(
-            f"waiting up to {WAIT / 60:.0f} minutes for {holder.owner} (process {holder.pid}), at work since "
-            f"{holder.since}: {holder.work}"
-        )
 
     def _cut_off_release(self) -> ReleaseEntry | None:
         """Print whose lock was taken over, and free what it left; return the release that is written in its stead."""

@@ -25,6 +25,7 @@ from stepladder.commands.many_report import ManyReport
 from stepladder.commands.many_terraform import SharedRoots
 from stepladder.core.errors import StepladderError
 from stepladder.core.process_identity import release_id
+from stepladder.core.several import attempt
 from stepladder.ledger.lock import WAIT
 from stepladder.ledger.schema import Holder
 from stepladder.releases import preview, secret_check
@@ -220,13 +221,7 @@ class DeployMany:
 
     def _lock(self, rung: Rung, seen: Holder | None, held: contextlib.ExitStack) -> bool:
         wait = WAIT if self.request.wait else 0.0
-        return held.enter_context(rung.locked(seen, wait=wait, waiting=self._say_waiting))
-
-    def _say_waiting(self, holder: Holder) -> None:
-        self.rung.console.warn(
-            f"waiting up to {WAIT / 60:.0f} minutes for {holder.owner} (process {holder.pid}), at work since "
-            f"{holder.since}: {holder.work}"
-        )
+        return held.enter_context(rung.locked(seen, wait=wait, waiting=self.rung.say_waiting))
 
     def _again(self, functions: Sequence[FunctionDeploy]) -> None:
         """Read and plan again after another run was at work; its locks may have left a release to write down."""
@@ -284,19 +279,19 @@ class DeployMany:
         """Prepare all, move all, record all; raise after everything is back where it was when that fails."""
         shared = release_id(self.rung.clock.now(), max((each.live_release for each in functions), default=""))
         try:
-            failures.attempt(functions, lambda function: function.prepare(shared), self.pool)
+            attempt(functions, lambda function: function.prepare(shared), self.pool, stop=True)
         except BaseException as error:
             failures.give_up(functions, error, self.pool)
             raise
         with uninterrupted():
             try:
-                failures.attempt(functions, FunctionDeploy.move, self.pool)
+                attempt(functions, FunctionDeploy.move, self.pool, stop=True)
             except Exception as error:
                 raise failures.put_back(functions, error, self.pool) from error
-            failures.attempt(functions, FunctionDeploy.record, self.pool, stop=False)
+            attempt(functions, FunctionDeploy.record, self.pool)
 
-    def _each(self, functions: Sequence[FunctionDeploy], act: failures.Act) -> None:
-        failures.attempt(functions, act, self.pool, stop=False)
+    def _each(self, functions: Sequence[FunctionDeploy], act: Callable[[FunctionDeploy], None]) -> None:
+        attempt(functions, act, self.pool)
 
 
 def run(

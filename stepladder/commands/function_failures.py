@@ -1,47 +1,13 @@
-"""Work on several functions at once, and how it ends when one of them fails."""
+"""How a deploy of several functions ends when one of them fails."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, wait
 
 from stepladder.commands.function_deploy import FunctionDeploy
 from stepladder.core.errors import ExitCode, RolledBackError, StepladderError
 from stepladder.core.several import combined
-
-Act = Callable[[FunctionDeploy], None]
-
-
-def attempt(functions: Iterable[FunctionDeploy], act: Act, pool: Executor, *, stop: bool = True) -> None:
-    """Act on several functions at once, and note in each how it failed.
-
-    With `stop`, those that haven't begun when one fails don't begin. All that began have ended when this returns or
-    raises. Raises one error for all that failed.
-    """
-    chosen, halted = list(functions), threading.Event()
-
-    def run(function: FunctionDeploy) -> None:
-        if halted.is_set():
-            return
-        try:
-            act(function)
-        except Exception as error:  # noqa: BLE001 - raised below, with the others
-            function.error = error
-            if stop:
-                halted.set()
-
-    futures = [pool.submit(run, function) for function in chosen]
-    try:
-        wait(futures)
-    except BaseException:
-        halted.set()
-        wait(futures)
-        raise
-    for future in futures:
-        future.result()  # what is no error of the function's ends the run as it is
-    if failed := [function for function in chosen if function.error]:
-        raise combined([(function.label, function.error) for function in failed if function.error])
 
 
 def give_up(functions: Sequence[FunctionDeploy], error: BaseException, pool: Executor) -> None:

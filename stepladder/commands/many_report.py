@@ -14,7 +14,7 @@ from stepladder.core.console import Console
 from stepladder.core.release_facts import short
 from stepladder.core.tables import Cell, Column
 from stepladder.ledger.words import result_words
-from stepladder.releases import preview
+from stepladder.releases import left_foundation, preview
 from stepladder.releases.plan import IMAGE, RELEASE
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
@@ -62,7 +62,7 @@ def released(rung: Rung, functions: Sequence[FunctionDeploy]) -> ManyReport:
 def unchanged(rung: Rung, functions: Sequence[FunctionDeploy], roots: SharedRoots) -> ManyReport:
     """Report that every alias serves what is wanted and was left alone."""
     for planned in roots.steps:
-        roots.skip(planned)
+        left_foundation.skip(rung, roots.infra, planned)
     for name in (IMAGE, RELEASE):
         with rung.console.step(name) as step:
             step.skip(_reason(functions, name))

@@ -73,14 +73,6 @@ class SharedRoots:
             self.infra.check_allowed([planned.name for planned in self.steps if planned.act], step)
             step.done(f"{', '.join(self.allowed)} may be destroyed or replaced")
 
-    def skip(self, planned: PlannedStep) -> None:
-        """Say why a root is not applied, or what of it is left to a person."""
-        if planned.left:
-            left_foundation.read(self.rung, self.infra, planned)
-            return
-        with self.rung.console.step(planned.name) as step:
-            step.skip(planned.why)
-
     def run(self, root: str, functions: Sequence[FunctionDeploy]) -> None:
         """Apply a root if it is planned to be, unless this run did already."""
         planned = self.foundation if root == FOUNDATION else self.service
@@ -89,7 +81,7 @@ class SharedRoots:
         if planned.act:
             self.apply(root, functions)
         else:
-            self.skip(planned)
+            left_foundation.skip(self.rung, self.infra, planned)
 
     def apply(self, root: str, functions: Sequence[FunctionDeploy], expected: Mapping[str, str] | None = None) -> None:
         """Apply a root for all functions, and record it; `expected` as in `applied_root.record`.

@@ -8,8 +8,8 @@ alias that can't be moved then takes none of the others back to what they were t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from stepladder.commands.many_report import several
@@ -18,7 +18,7 @@ from stepladder.commands.rollback_set import released_together
 from stepladder.core.errors import ExitCode, RollbackFailedError, StepladderError
 from stepladder.core.process_identity import release_id
 from stepladder.core.release_facts import short
-from stepladder.core.several import combined
+from stepladder.core.several import attempt, combined, tried
 from stepladder.core.tables import Cell, Column
 from stepladder.ledger.words import result_words
 from stepladder.releases import marks, preview
@@ -108,7 +108,7 @@ class RollbackMany:
         with self.pool, preview.foretold(dry_run=self.options.dry_run):
             names = self.names or released_together(self.rung, self.options.to)
             functions = [self._function(name) for name in names]
-            self._each(functions, FunctionRollback.choose)
+            attempt(functions, FunctionRollback.choose, self.pool)
             for function in functions:
                 function.rollback.show(function.choice)
             acting = [function for function in functions if not function.choice.is_done]
@@ -148,15 +148,15 @@ class RollbackMany:
         shared = release_id(self.rung.clock.now(), max(function.choice.live_release for function in functions))
         for function, plan in self._plans(functions, self._judged(functions)):
             function.acts = RollbackActs(function.rung, plan, self.options.why, shared)
-        self._each(functions, lambda function: function.acts.deployment(function.acts.plan.steps[0]))
+        attempt(functions, lambda function: function.acts.deployment(function.acts.plan.steps[0]), self.pool)
         with contextlib.ExitStack() as held:
             for function in sorted(functions, key=lambda each: each.rung.target):
                 function.acts.hold(held)
-            self._each(functions, FunctionRollback.ready)
+            attempt(functions, FunctionRollback.ready, self.pool)
             with uninterrupted():
-                failed = self._attempt(functions, FunctionRollback.move)
+                failed = tried(functions, FunctionRollback.move, self.pool)
                 moved = [function for function in functions if function not in failed]
-                failed += self._attempt(moved, FunctionRollback.record)
+                failed += tried(moved, FunctionRollback.record, self.pool)
         if failed:
             raise self._failed(functions, failed)
 
@@ -220,29 +220,6 @@ class RollbackMany:
     def _report(self, functions: Sequence[FunctionRollback], result: str) -> RollbackManyReport:
         reports = {each.name: each.report for each in functions if each.report}
         return RollbackManyReport(self.rung.environment, result, reports)
-
-    # several at once
-
-    def _attempt(
-        self, functions: Sequence[FunctionRollback], act: Callable[[FunctionRollback], None]
-    ) -> list[FunctionRollback]:
-        """Act on all, whatever becomes of the others; return those that failed."""
-
-        def run(function: FunctionRollback) -> None:
-            try:
-                act(function)
-            except Exception as error:  # noqa: BLE001 - the caller raises it
-                function.error = error
-
-        futures = [self.pool.submit(run, function) for function in functions]
-        wait(futures)
-        for future in futures:
-            future.result()
-        return [function for function in functions if function.error]
-
-    def _each(self, functions: Sequence[FunctionRollback], act: Callable[[FunctionRollback], None]) -> None:
-        if failed := self._attempt(functions, act):
-            raise combined([(each.label, each.error) for each in failed if each.error])
 
 
 def _row(label: str, report: RollbackReport) -> tuple[object, ...]:

@@ -1,8 +1,11 @@
-"""One error of several things that failed side by side."""
+"""Work on several things at once, and one error of those that failed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, wait
+from typing import Protocol, TypeVar
 
 from stepladder.core.aws import known_error
 from stepladder.core.errors import (
@@ -37,3 +40,53 @@ def combined(failed: Sequence[tuple[str, Exception]], outcomes: Sequence[str] = 
     return kind(
         f"{label}: {first.message}", kind=first.kind, hint=first.hint, problems=(*first.problems, *others, *outcomes)
     )
+
+
+class Attempted(Protocol):
+    """One of several things that are worked on at once. `error` is how it failed."""
+
+    error: Exception | None
+
+    @property
+    def label(self) -> str:
+        """The thing as people read it."""
+        ...
+
+
+P = TypeVar("P", bound=Attempted)
+
+
+def tried(parts: Iterable[P], act: Callable[[P], None], pool: Executor, *, stop: bool = False) -> list[P]:
+    """Act on several things at once, note in each how it failed, and return those that did.
+
+    With `stop`, those that haven't begun when one fails don't begin. All that began have ended when this returns or
+    raises.
+    """
+    chosen, halted = list(parts), threading.Event()
+
+    def run(part: P) -> None:
+        if halted.is_set():
+            return
+        try:
+            act(part)
+        except Exception as error:  # noqa: BLE001 - the caller raises it, with the others
+            part.error = error
+            if stop:
+                halted.set()
+
+    futures = [pool.submit(run, part) for part in chosen]
+    try:
+        wait(futures)
+    except BaseException:
+        halted.set()
+        wait(futures)
+        raise
+    for future in futures:
+        future.result()  # what is no error of the thing's ends the run as it is
+    return [part for part in chosen if part.error]
+
+
+def attempt(parts: Iterable[P], act: Callable[[P], None], pool: Executor, *, stop: bool = False) -> None:
+    """Act as `tried` does, and raise one error for all that failed."""
+    if failed := tried(parts, act, pool, stop=stop):
+        raise combined([(part.label, part.error) for part in failed if part.error])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class StateEntered(TypedDict):
@@ -52,6 +52,16 @@ class HistoryPage(TypedDict):
 
     events: list[HistoryEvent]
     nextToken: NotRequired[str]
+
+
+def pages(call: Callable[..., Any], **request: Any) -> Iterator[Any]:
+    """Yield every answer of a call of Step Functions that gives its answer in pages."""
+    while True:
+        answer = call(**request)
+        yield answer
+        if not answer.get("nextToken"):
+            return
+        request["nextToken"] = answer["nextToken"]
 
 
 HistoryReader = Callable[..., HistoryPage]

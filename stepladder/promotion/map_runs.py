@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from stepladder.core.aws import error_code
 from stepladder.promotion import history
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.history import LadderView, Target
+from stepladder.promotion.history_events import pages
 
 _RATE, _RATE_LOCAL = 8.0, 80.0  # calls a second
 _LIST_SECONDS, _LIST_SECONDS_LOCAL = 5.0, 0.5  # between two lists of a Map Run's executions
@@ -88,15 +88,10 @@ class MapRunHistories:
         if is_over or now - self._listed_at[arn] < self._every:
             return
         self._listed_at[arn] = now
-        request: dict[str, Any] = {"mapRunArn": arn, "maxResults": _PAGE}
-        while True:
-            answer = self._machine.sfn.list_executions(**request)
-            for listed in answer["executions"]:
+        for page in pages(self._machine.sfn.list_executions, mapRunArn=arn, maxResults=_PAGE):
+            for listed in page["executions"]:
                 iteration = known.setdefault(listed["executionArn"], _Iteration(listed["executionArn"]))
                 iteration.status = listed["status"]
-            if not answer.get("nextToken"):
-                return
-            request["nextToken"] = answer["nextToken"]
 
     def _in_turn(self, arn: str) -> list[_Iteration]:
         unread = (each for each in self._iterations[arn].values() if not each.is_over)

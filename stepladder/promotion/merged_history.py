@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stepladder.promotion.contract import ExecutionInput
-from stepladder.promotion.history_events import HistoryEvent
+from stepladder.promotion.history_events import HistoryEvent, pages
 
 _PAGE = 1000
 _OFFSET = 100_000  # between the numbers of two histories: one has at most 25,000 events
@@ -27,23 +27,13 @@ def events(sfn: Any, arn: str, started_with: ExecutionInput) -> Iterator[History
 
 
 def _own(sfn: Any, arn: str) -> Iterator[HistoryEvent]:
-    request: dict[str, Any] = {"executionArn": arn, "maxResults": _PAGE}
-    while True:
-        answer = sfn.get_execution_history(**request)
-        yield from answer["events"]
-        if not answer.get("nextToken"):
-            return
-        request["nextToken"] = answer["nextToken"]
+    for page in pages(sfn.get_execution_history, executionArn=arn, maxResults=_PAGE):
+        yield from page["events"]
 
 
 def _children(sfn: Any, map_run: str) -> Iterator[str]:
-    request: dict[str, Any] = {"mapRunArn": map_run, "maxResults": _PAGE}
-    while True:
-        answer = sfn.list_executions(**request)
-        yield from (str(listed["executionArn"]) for listed in answer["executions"])
-        if not answer.get("nextToken"):
-            return
-        request["nextToken"] = answer["nextToken"]
+    for page in pages(sfn.list_executions, mapRunArn=map_run, maxResults=_PAGE):
+        yield from (str(listed["executionArn"]) for listed in page["executions"])
 
 
 def _iteration(

@@ -73,11 +73,7 @@ class Acts:
 
     def skip(self, planned: PlannedStep) -> None:
         """Say why a step has nothing to do, or what of it is left to a person."""
-        if planned.left:
-            left_foundation.read(self.rung, self.infra, planned)
-            return
-        with self.rung.console.step(planned.name) as step:
-            step.skip(planned.why)
+        left_foundation.skip(self.rung, self.infra, planned)
 
     def say_left_out(self, input_key: str, wanted: Wanted) -> None:
         """Say that the working tree may be another image than the one that is released."""

@@ -17,6 +17,15 @@ def is_left(settings: Settings, mode: str = "auto") -> bool:
     return bool(settings.ci.forges) and mode != "always" and in_ci()
 
 
+def skip(rung: Rung, infra: Infrastructure, planned: PlannedStep) -> None:
+    """Say why a step has nothing to do, or what of it is left to a person."""
+    if planned.left:
+        read(rung, infra, planned)
+        return
+    with rung.console.step(planned.name) as step:
+        step.skip(planned.why)
+
+
 def read(rung: Rung, infra: Infrastructure, step: PlannedStep) -> None:
     """Plan the foundation, and name who applies it and how when it has changes. Changes nothing."""
     with rung.console.step(step.name) as shown:

@@ -21,7 +21,7 @@ from stepladder.core.console import Console
 from stepladder.core.errors import RefusedError, RepositoryMissingError
 from stepladder.core.release_facts import LATEST
 from stepladder.forge.registered import this_process
-from stepladder.ledger.lock import EnvironmentLock
+from stepladder.ledger.lock import WAIT, EnvironmentLock
 from stepladder.ledger.schema import Current, Holder
 from stepladder.ledger.table import Ledger
 from stepladder.settings import functions, placeholder
@@ -121,6 +121,13 @@ class Rung:
                 self.lock.release()
             except Exception as error:  # noqa: BLE001 - see the docstring
                 self.console.warn(f"the lock could not be given back ({error_code(error) or error}); it runs out")
+
+    def say_waiting(self, holder: Holder) -> None:
+        """Print for whom a run with `--wait` waits."""
+        self.console.warn(
+            f"waiting up to {WAIT / 60:.0f} minutes for {holder.owner} (process {holder.pid}), at work since "
+            f"{holder.since}: {holder.work}"
+        )
 
     def report_takeover(self) -> Holder | None:
         """Print whose lock was taken over, and return who held it; None when nobody did."""
