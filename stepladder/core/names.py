@@ -13,6 +13,9 @@ from dataclasses import dataclass
 PROJECT_PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 PROJECT_MAX = 24  # "<project>-artifacts-<12 digits>-<14 letters of region>" must fit 63
 ENVIRONMENT_PATTERN = re.compile(r"[a-z][a-z0-9]{1,11}")
+PREVIEW_PATTERN = re.compile(r"pr-[1-9][0-9]{0,8}")  # as long as an environment's name at most
+PREVIEWS = "pr-"
+"""What the name of a preview begins with, before the number of its pull or merge request."""
 REGION_PATTERN = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 ACCOUNT_PATTERN = re.compile(r"[0-9]{12}")  # \d would take other scripts' digits too
 EXAMPLE_ACCOUNT = "123456789012"  # the template's default answer, and AWS's example in its own docs
@@ -72,8 +75,8 @@ class Names:
 
     @property
     def repository(self) -> str:
-        """The ECR repository: one for all environments, so that a digest can be promoted."""
-        return self.project
+        """The ECR repository: one for all environments, so that a digest can be promoted; another for all previews."""
+        return f"{self.project}-pr-images" if is_preview(self.environment) else self.project
 
     @property
     def registry(self) -> str:
@@ -167,6 +170,25 @@ def flags_of(target: str) -> str:
 
 
 def split_target(key: str) -> tuple[str, str]:
-    """Return the environment and the function's name of a target's key; no environment's name has a hyphen."""
-    environment, _, name = key.partition("-")
-    return environment, name
+    """Return the environment and the function's name of a target's key.
+
+    No environment's name has a hyphen but a preview's, behind which stands a number. No function's begins with one.
+    """
+    preview = re.match(rf"({PREVIEW_PATTERN.pattern})(?:-|$)", key)
+    environment = preview[1] if preview else key.partition("-")[0]
+    return environment, key[len(environment) + 1 :]
+
+
+def preview(number: str) -> str:
+    """Name the preview of a pull or merge request."""
+    return f"{PREVIEWS}{number}"
+
+
+def is_preview(environment: str) -> bool:
+    """Say whether an environment's name is a preview's: `pr-` and the number of a pull or merge request."""
+    return bool(PREVIEW_PATTERN.fullmatch(environment))
+
+
+def preview_number(environment: str) -> str:
+    """Return the number of the pull or merge request that a preview is of."""
+    return environment.removeprefix(PREVIEWS)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from stepladder.core.aws import error_code
 from stepladder.ledger import schema
-from stepladder.ledger.bad_marks import BadMarks
 from stepladder.ledger.items import CONDITION_FAILED, NOT_FOUND
+from stepladder.ledger.previews import Previews
 from stepladder.ledger.schema import SentCommand
 
 
-class CommandRuns(BadMarks):
+class CommandRuns(Previews):
     """The runs of release commands of one project's table."""
 
     def command_run(self, target: str, digest: str, command_key: str) -> SentCommand | None:

@@ -249,6 +249,19 @@ class Bad:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """That a preview is there, or half there: written before anything of it is made, deleted after all is gone."""
+
+    since: str = attribute("when it was first deployed")
+    until: str = attribute("from when on a sweep destroys it")
+    deployed_at: str = attribute("when it was last deployed")
+    requested_by: str = attribute("user and host of the last deploy")
+    branch: str = attribute("branch of the change; missing where nobody knows it", by=(), may=(COMMANDS,), default="")
+    url: str = attribute("the function's URL, once it is known", by=(), may=(COMMANDS,), default="")
+    job: str = attribute("the address of the CI job that deployed it", by=(), may=(COMMANDS,), default="")
+
+
+@dataclass(frozen=True)
 class Unmarked:
     """That a digest's mark was removed, and what the mark had said."""
 
@@ -295,7 +308,8 @@ HOOK = ItemKind("why a deployment failed or was stopped", "deployment#{deploymen
 COMMAND = ItemKind("a run of a release command", "command#{environment}", "{digest}#{command}", SentCommand)
 BAD = ItemKind("that an image is bad", "digest#{digest}", "bad", Bad)
 UNMARKED = ItemKind("that a mark was removed", "digest#{digest}", "unmarked#{time}", Unmarked)
-KINDS = (LOCK, CURRENT, SERVICE, ROOT, RELEASE, COMMAND, APPROVAL, DECISION, HOOK, BAD, UNMARKED)
+PREVIEW = ItemKind("a preview that exists", "previews", "{environment}", Preview)
+KINDS = (LOCK, CURRENT, SERVICE, ROOT, RELEASE, COMMAND, APPROVAL, DECISION, HOOK, BAD, UNMARKED, PREVIEW)
 
 
 def key(pk: str, sk: str) -> Item:

@@ -1,7 +1,7 @@
 """A release command: what it is sent, what its answer means, and that it is never sent twice in silence.
 
-Standard library and the ledger's schema only: the pipeline's verify function carries this file. The version is invoked
-with the project's own event and
+Standard library, the names and the ledger's schema only: the pipeline's verify function carries this file. The version
+is invoked with the project's own event and
 
     {"stepladder": {"command": "migrate", "release": "20261126T...", "environment": "staging"}}
 
@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, Protocol
 
+from stepladder.core.names import split_target
 from stepladder.ledger import schema
 from stepladder.ledger.schema import SentCommand
 
@@ -127,7 +128,7 @@ def carry_out(
 
 def event_of(command: ReleaseCommand, occasion: Occasion) -> dict[str, Any]:
     """Return the event; one of several functions is named by `function`."""
-    environment, _, function = occasion.target.partition("-")  # an environment's name has no hyphen
+    environment, function = split_target(occasion.target)
     marker = {"command": command.name, "release": occasion.release_id, "environment": environment}
     return {**command.event, MARKER: marker | ({"function": function} if function else {})}
 
@@ -203,7 +204,7 @@ def unknown(target: str, run: SentCommand) -> str:
 
 def ways_on(target: str) -> str:
     """Return the hint after a lost answer: the two ways on, as commands."""
-    environment, _, function = target.partition("-")  # an environment's name has no hyphen
+    environment, function = split_target(target)
     flags = f"--env {environment} --function {function}" if function else f"--env {environment}"
     return (
         f"find out what it did: `inv logs {flags}`; if it was done: `inv ledger.command {flags} --mark done`; "

@@ -10,6 +10,7 @@ from stepladder.aws_lambda.lambda_function import LambdaFunction
 from stepladder.core.aws import error_code, is_unreachable
 from stepladder.core.clock import THROTTLES, stamp
 from stepladder.core.errors import RefusedError
+from stepladder.core.names import is_preview
 from stepladder.ledger import schema
 from stepladder.ledger.schema import SentCommand
 from stepladder.releases import command_run
@@ -29,9 +30,12 @@ _GRACE = 60  # seconds that a new version may take to start, before the function
 
 
 def of(settings: Settings, environment: str) -> ReleaseCommand | None:
-    """Return the release command of an environment, with how long its answer is waited for; None without one."""
+    """Return the release command of an environment, with how long its answer is waited for; None without one.
+
+    A preview has none: nobody reviewed it, and what it would migrate may be another environment's.
+    """
     given, policy = settings.release_command, settings.promotion.policies.get(environment)
-    if not given.name or (policy and not policy.release_command):
+    if not given.name or is_preview(environment) or (policy and not policy.release_command):
         return None
     limit = settings.environment(environment).function.timeout_seconds
     wait = min(LONGEST, given.timeout_seconds if given.timeout_seconds < limit else limit + _GRACE)

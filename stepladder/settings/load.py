@@ -25,6 +25,7 @@ from stepladder.settings import (
     functions,
     invoke_yaml,
     overrides,
+    previews,
     references,
     secrets,
 )
@@ -34,6 +35,7 @@ from stepladder.settings.environments import Environments, EnvironmentSettings, 
 from stepladder.settings.function import LONGEST, FunctionSettings
 from stepladder.settings.functions import NamedFunction, NamedFunctions
 from stepladder.settings.image import ImageSettings, SmokeSettings
+from stepladder.settings.previews import PreviewSettings
 from stepladder.settings.problems import Problems
 from stepladder.settings.promotion import PromotionSettings
 from stepladder.settings.release_command import ReleaseCommandSettings
@@ -124,6 +126,7 @@ class Settings:
         rule=Section(PromotionSettings),
         before=lambda settings: PromotionSettings(ladder=settings.ladder_environments),
     )
+    previews: PreviewSettings = setting(factory=PreviewSettings, rule=Section(PreviewSettings))
     ci: CiSettings = setting(factory=CiSettings, rule=Section(CiSettings))
     codepipeline: CodePipelineSettings = setting(factory=CodePipelineSettings, rule=Section(CodePipelineSettings))
     name_of_function: str = ""
@@ -166,13 +169,16 @@ class Settings:
         return self.rungs[0][0]
 
     def environment(self, name: str) -> EnvironmentSettings:
-        """Return one environment. Raises `BadInputError` that lists the known ones."""
+        """Return one environment, or the derived one of a preview. Raises `BadInputError` that lists the known ones."""
+        if names.is_preview(name):
+            return previews.derived(self, name)
         try:
             return self.environments[name]
         except KeyError:
             meant = self._target_meant(name) or did_you_mean(name, self.environments)
             known = ", ".join(self.environments) or "none yet"
             hint = f"known environments: {known}; they are declared under `stepladder.environments`"
+            meant = previews.unknown_hint(name) or meant
             raise BadInputError(
                 f"there is no environment {name!r}", kind="unknown-environment", hint=f"{meant} {hint}".strip()
             ) from None
@@ -195,6 +201,7 @@ class Settings:
 
 
 DEFAULTS: dict[str, Any] = defaults(Settings(Path())) | {
+    "previews": defaults(PreviewSettings()) | {"triggers": NOT_GIVEN},
     "rungs": list(Settings(Path()).ladder_environments),
     "triggers": NOT_GIVEN,
 }
@@ -235,6 +242,7 @@ def _load(raw: Mapping[str, Any], root: Path, variables: Iterable[str]) -> Setti
     environment_checks.check(settings, problems)
     ci.check(settings.ci, tuple(each.account for each in settings.environments.values()), problems)
     codepipeline.check(settings, problems)
+    previews.check(settings, problems)
     _check_triggers(settings, problems)
     secrets.check(settings, LONGEST, problems)
     functions.check(settings, merged["main"], problems)

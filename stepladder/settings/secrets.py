@@ -90,6 +90,17 @@ def module_variables(settings: Settings, environment: str) -> dict[str, Any]:
     return {"secrets": variables(settings, environment), "secrets_key": key_of(settings, environment)}
 
 
+def of_previews(reference: str, folder: str) -> str:
+    """Return the reference that a preview has in place of another environment's: the same name, in a place of its own.
+
+    What the project's own Terraform makes is the preview's own already.
+    """
+    store, _, identifier = reference.partition(":")
+    if references.has(identifier):
+        return reference
+    return f"{store}:{DEFAULT_IDS.get(store, '').replace('{env}', folder)}"
+
+
 def key_of(settings: Settings, environment: str) -> str:
     """Return the ARN of the KMS key that an environment's secrets are encrypted with; empty for AWS's own key."""
     return _filled(settings.environment(environment).function.secrets_key, _values(settings, environment))

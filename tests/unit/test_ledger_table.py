@@ -14,7 +14,7 @@ from stepladder.core.release_facts import description, short
 from stepladder.ledger import schema
 from stepladder.ledger.lock import EnvironmentLock
 from stepladder.ledger.rebuild import rebuild
-from stepladder.ledger.schema import Bad, Current, InfraRecord, ReleaseEntry
+from stepladder.ledger.schema import Bad, Current, InfraRecord, Preview, ReleaseEntry
 from stepladder.ledger.snapshot import Holding, Snapshot
 from stepladder.ledger.table import Ledger
 
@@ -158,3 +158,14 @@ def test_times_are_written_and_read_alike() -> None:
     assert seconds_of("2027-01-15T08:00:00.000+0000") == 1_800_000_000, "Lambda's own form"
     assert [ago(stamp(0), s) for s in (5, 300, 7200, 200_000)] == ["5 s", "5 min", "2 h", "2 d"]
     assert short("sha256:0123456789abcdef") == "0123456789ab"
+
+
+def test_previews_are_listed_by_their_numbers_until_they_are_forgotten(ledger: Ledger) -> None:
+    record = Preview("2026-11-26T10:00:00Z", "2026-11-29T10:00:00Z", "2026-11-26T10:00:00Z", "ann", url="https://x/")
+    for name in ("pr-10", "pr-9", "pr-100"):
+        ledger.write_preview(name, record)
+    assert ledger.previews() == dict.fromkeys(("pr-9", "pr-10", "pr-100"), record)
+    ledger.forget_preview("pr-10")
+    ledger.forget_preview("pr-10")
+    assert list(ledger.previews()) == ["pr-9", "pr-100"]
+    assert Ledger(FakeDynamoDB(), "t").previews() == {}

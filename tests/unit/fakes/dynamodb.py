@@ -69,11 +69,11 @@ class FakeDynamoDB(Scripted):
     def query(
         self, *, TableName: str, ExpressionAttributeValues: Item, Limit: int = 100, **rest: Any
     ) -> dict[str, Any]:
-        assert rest["KeyConditionExpression"] == "pk = :pk AND begins_with(sk, :prefix)"
+        assert rest["KeyConditionExpression"] in {"pk = :pk AND begins_with(sk, :prefix)", "pk = :pk"}
         newest_first = not rest.get("ScanIndexForward", True)
         with self._lock:
             self.called("Query")
-            pk, prefix = ExpressionAttributeValues[":pk"]["S"], ExpressionAttributeValues[":prefix"]["S"]
+            pk, prefix = ExpressionAttributeValues[":pk"]["S"], ExpressionAttributeValues.get(":prefix", {"S": ""})["S"]
             keys = sorted(k for k in self._table(TableName) if k[0] == pk and k[1].startswith(prefix))
             if newest_first:
                 keys.reverse()

@@ -1,0 +1,52 @@
+"""The previews in the ledger: which there are, since when and until when. One partition, so one query lists all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepladder.core.aws import error_code
+from stepladder.ledger import schema
+from stepladder.ledger.bad_marks import BadMarks
+from stepladder.ledger.items import NOT_FOUND
+from stepladder.ledger.schema import Preview
+
+
+class Previews(BadMarks):
+    """The previews of one project's table."""
+
+    def previews(self) -> dict[str, Preview]:
+        """Return the previews that exist, or are half made or half destroyed, by the name of their environment.
+
+        They come in the order of their numbers. Without a ledger there are none.
+        """
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": schema.PREVIEW.pk}},
+            "ConsistentRead": True,
+        }
+        records: dict[str, Preview] = {}
+        while True:
+            try:
+                answer = self.client.query(**query)
+            except Exception as error:
+                if error_code(error) == NOT_FOUND:
+                    return {}
+                raise
+            self._note_time(answer)
+            for raw in answer["Items"]:
+                record = schema.record(Preview, raw)
+                if record:
+                    records[raw["sk"]["S"]] = record
+            if "LastEvaluatedKey" not in answer:
+                return dict(sorted(records.items(), key=lambda each: (len(each[0]), each[0])))
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def write_preview(self, environment: str, record: Preview) -> None:
+        """Write that a preview is there, or until when."""
+        key = schema.PREVIEW.key(environment=environment)
+        self.client.put_item(TableName=self.table, Item=schema.item(key, record))
+
+    def forget_preview(self, environment: str) -> None:
+        """Delete the record of a preview of which nothing is left; without one nothing is done."""
+        self.client.delete_item(TableName=self.table, Key=schema.PREVIEW.key(environment=environment))
