@@ -22,6 +22,12 @@ INDEXES = (OCI_INDEX, DOCKER_INDEX)
 LAYERS = (OCI_LAYER, DOCKER_LAYER)
 """Gzip and nothing else: Lambda answers UnsupportedImageLayerDetected to an uncompressed layer (rules_oci#777)."""
 
+SBOM = "application/vnd.cyclonedx+json"
+PROVENANCE = "application/vnd.in-toto+json"
+SIGNATURE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+REFERRERS = {"sbom": SBOM, "provenance": PROVENANCE, "signature": SIGNATURE}
+"""By the words of the settings: the artifact type of what refers to an image."""
+
 LABEL_REVISION = "org.opencontainers.image.revision"
 LABEL_BASE = "dev.stepladder.base"
 LABEL_BUILDER = "dev.stepladder.builder"

@@ -94,11 +94,13 @@ def prepare_all(
     return many.prepare_all(views, aws, step, environment, say=say, pull=pull, allow_dirty=allow_dirty)
 
 
-def copy(source: tuple[Aws, Names], target: tuple[Aws, Names], digest: str, scratch: Path) -> bool:
-    """Copy an image between two of the project's repositories by digest; False when it is there already."""
+def copy(
+    source: tuple[Aws, Names], target: tuple[Aws, Names], digest: str, scratch: Path, *, referrers_too: bool = False
+) -> bool:
+    """Copy an image and what refers to it by digest; `stepladder.images.registry.copying` says more."""
     from stepladder.images.registry import copying
 
-    return copying.copy(source, target, digest, scratch)
+    return copying.copy(source, target, digest, scratch, referrers_too=referrers_too)
 
 
 def check_deployable(image: BuiltImage, endpoint: str) -> None:

@@ -45,6 +45,8 @@ class HeldImage:
     tags: tuple[str, ...]
     pushed_at: datetime
     size: int
+    subject: str = ""
+    """The digest of what it refers to, as an SBOM or a signature does; empty for an image."""
 
     @property
     def is_project_image(self) -> bool:
@@ -54,10 +56,12 @@ class HeldImage:
 
 @dataclass(frozen=True)
 class PrunePlan:
-    """Which images go, oldest first, and how many stay for which reason."""
+    """Which images go, oldest first, with what refers to them, and how many stay for which reason."""
 
     delete: tuple[HeldImage, ...]
     kept: Mapping[str, int]
+    referrers: tuple[HeldImage, ...] = ()
+    """What goes because its image goes, or has gone already. Deepest first: a signature may refer to an SBOM."""
 
 
 class Prune:
@@ -81,7 +85,8 @@ class Prune:
         with self.console.step("images") as step:
             plan = self._plan()
             kept = ", ".join(f"{count} {why}" for why, count in sorted(plan.kept.items()))
-            step.done(f"{len(plan.delete)} to delete; to stay: {kept or 'none'}")
+            more = f" and {len(plan.referrers)} that refer to images" if plan.referrers else ""
+            step.done(f"{len(plan.delete)} to delete{more}; to stay: {kept or 'none'}")
         record = {
             "environment": self.names.environment,
             "repository": self.names.repository,
@@ -89,7 +94,7 @@ class Prune:
             "deleted": [],
             "kept": dict(plan.kept),
         }
-        if not plan.delete:
+        if not plan.delete and not plan.referrers:
             return record
         self._show(plan)
         if self.request.dry_run:
@@ -123,8 +128,12 @@ class Prune:
         """Delete what is still unneeded: a rollback to an old release may have come in between."""
         now = self.needed()
         doomed = [image.digest for image in plan.delete if image.digest not in now]
+        # Referrers first: an image that lost them is deleted by the next run, while one without an image is nobody's.
+        saved = {image.digest for image in plan.delete}.difference(doomed)
+        referring = [each.digest for each in plan.referrers if not _refers(each, saved, plan.referrers)]
+        delete(self.aws, self.names, referring)
         delete(self.aws, self.names, doomed)
-        left = {image.digest for image in listed(self.aws, self.names)}.intersection(doomed)
+        left = {image.digest for image in listed(self.aws, self.names)}.intersection((*doomed, *referring))
         if left:
             raise StepladderError(
                 f"{len(left)} images are still there: {', '.join(sorted(d[7:19] for d in left))}",
@@ -144,9 +153,11 @@ class Prune:
 
 
 def plan(images: list[HeldImage], needed: Mapping[str, str], *, before: datetime) -> PrunePlan:
-    """Say which images go: ours, pushed before a time, and not needed."""
+    """Say which images go: ours, pushed before a time, and not needed; and what refers to them."""
     go, kept = [], Counter[str]()
     for image in sorted(images, key=lambda held: held.pushed_at):
+        if image.subject:
+            continue
         if image.digest in needed:
             kept[needed[image.digest]] += 1
         elif not image.is_project_image:
@@ -155,7 +166,38 @@ def plan(images: list[HeldImage], needed: Mapping[str, str], *, before: datetime
             kept[YOUNG] += 1
         else:
             go.append(image)
-    return PrunePlan(tuple(go), dict(kept))
+    return PrunePlan(tuple(go), dict(kept), _referring(images, {image.digest for image in go}, before))
+
+
+def _referring(images: list[HeldImage], gone: set[str], before: datetime) -> tuple[HeldImage, ...]:
+    """Return what refers to images that go, or that aren't there any more, deepest first.
+
+    A referrer may be pushed before its image: a young one without an image stays.
+    """
+    held = {image.digest for image in images}
+    pending = [image for image in images if image.subject]
+    layers: list[HeldImage] = []
+    going = set(gone)
+    while True:
+        level = [
+            each for each in pending if each.subject in going or (each.subject not in held and each.pushed_at < before)
+        ]
+        if not level:
+            return tuple(reversed(layers))
+        layers += level
+        going |= {each.digest for each in level}
+        pending = [each for each in pending if each.digest not in going]
+
+
+def _refers(referrer: HeldImage, subjects: set[str], referrers: tuple[HeldImage, ...]) -> bool:
+    """Say whether a referrer leads to one of the subjects, directly or through other referrers."""
+    by_digest = {each.digest: each for each in referrers}
+    current: HeldImage | None = referrer
+    while current is not None:
+        if current.subject in subjects:
+            return True
+        current = by_digest.get(current.subject)
+    return False
 
 
 def listed(aws: Aws, names: Names) -> list[HeldImage]:
@@ -167,6 +209,7 @@ def listed(aws: Aws, names: Names) -> list[HeldImage]:
                 tuple(sorted(detail.get("imageTags", ()))),
                 detail["imagePushedAt"].astimezone(UTC),
                 detail.get("imageSizeInBytes", 0),
+                detail.get("subjectManifestDigest", ""),
             )
             for detail in _details(aws, names)
         ]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from iam_callers import Iam
 
 pytestmark = pytest.mark.cloud
 OCI = "application/vnd.oci.image.manifest.v1+json"
@@ -236,18 +237,70 @@ def test_tags_are_listed_in_pages(repository: Repository) -> None:
     assert json.loads(repository.send("GET", following).data)["tags"] == ["c"]
 
 
-def test_what_refers_to_an_image_is_found(repository: Repository) -> None:
+def test_what_refers_to_an_image_is_listed_by_the_registry_and_by_ecr(repository: Repository) -> None:
     subject = repository.manifest()
     repository.put("v1", subject)
     document = json.loads(repository.manifest(b"sbom"))
     document |= {"artifactType": "application/spdx+json", "subject": {"digest": digest(subject), "size": 1}}
-    data = json.dumps(document).encode()
+    data = json.dumps(document | {"annotations": {"a": "b"}}).encode()
     assert repository.put(digest(data), data).headers["oci-subject"] == digest(subject)
-    found = json.loads(repository.send("GET", repository.path(f"referrers/{digest(subject)}")).data)
-    assert [entry["digest"] for entry in found["manifests"]] == [digest(data)]
+    expected = {
+        "mediaType": OCI,
+        "digest": digest(data),
+        "size": len(data),
+        "artifactType": "application/spdx+json",
+        "annotations": {"a": "b"},
+    }
+    answer = repository.send("GET", repository.path(f"referrers/{digest(subject)}"))
+    assert json.loads(answer.data)["manifests"] == [expected]
     none = repository.send("GET", repository.path(f"referrers/{digest(subject)}?artifactType=other"))
-    assert json.loads(none.data)["manifests"] == []
+    assert (json.loads(none.data)["manifests"], none.headers["oci-filters-applied"]) == ([], "artifactType")
+
+    asked = {"repositoryName": repository.name, "subjectId": {"imageDigest": digest(subject)}}
+    assert repository.ecr.list_image_referrers(**asked)["referrers"] == [{**expected, "artifactStatus": "ACTIVE"}]
+    assert repository.ecr.list_image_referrers(**asked, filter={"artifactTypes": ["other"]})["referrers"] == []
+    details = repository.ecr.describe_images(repositoryName=repository.name)["imageDetails"]
+    assert {each["imageDigest"]: each.get("subjectManifestDigest") for each in details} == {
+        digest(subject): None,
+        digest(data): digest(subject),
+    }
 
 
-def test_images_are_not_deleted_through_the_registry(repository: Repository) -> None:
+def test_an_image_is_deleted_by_its_digest_and_not_by_a_tag(repository: Repository) -> None:
+    data = repository.manifest()
+    repository.put("v1", data)
     assert repository.code(repository.send("DELETE", repository.path("manifests/v1"))) == (405, "UNSUPPORTED")
+    assert repository.send("DELETE", repository.path(f"manifests/{digest(data)}")).status == 202
+    gone = repository.send("DELETE", repository.path(f"manifests/{digest(data)}"))
+    assert repository.code(gone) == (404, "MANIFEST_UNKNOWN")
+
+
+def test_a_token_opens_what_the_policies_of_its_holder_allow(cloud: Any, repository: Repository) -> None:
+    subject = repository.manifest()
+    repository.put("v1", subject)
+    iam = Iam(cloud)
+    allowed = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    where = f"arn:aws:ecr:{cloud.region}:{cloud.account}:repository/{repository.name}"
+    statements = [
+        {"Effect": "Allow", "Action": allowed, "Resource": where},
+        {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+    ]
+    reader = iam.of(iam.session(iam.role(*statements)), "ecr")
+    token = reader.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    own = repository.headers
+    repository.headers = {"Authorization": f"Basic {token}"}
+    try:
+        assert repository.send("GET", repository.path("manifests/v1")).status == 200
+        assert repository.send("GET", repository.path(f"referrers/{digest(subject)}")).status == 200
+        refused = repository.put("v2", subject)
+        assert repository.code(refused) == (403, "DENIED")
+        message = json.loads(refused.data)["errors"][0]["message"]
+        assert f"not authorized to perform: ecr:PutImage on resource: {where}" in message
+        for verb, path in (
+            ("POST", "blobs/uploads/"),
+            ("DELETE", f"manifests/{digest(subject)}"),
+            ("GET", "tags/list"),
+        ):
+            assert repository.code(repository.send(verb, repository.path(path))) == (403, "DENIED")
+    finally:
+        repository.headers = own

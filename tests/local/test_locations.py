@@ -20,6 +20,7 @@ from stepladder.core.aws import Aws
 from stepladder.core.console import Console
 from stepladder.core.errors import NotReadyError, RefusedError
 from stepladder.core.names import Names
+from stepladder.images.registry import ecr, referrers
 from stepladder.ledger.schema import Bad
 from stepladder.releases import marks
 from stepladder.releases.rung import Rung, clients
@@ -159,6 +160,25 @@ class TestCopy:
         )
         assert {image["imageId"]["imageDigest"] for image in found["images"]} == set(digests)
         assert not list(tmp_path.iterdir()), "nothing is left on this machine"
+
+    def test_takes_what_refers_to_the_image_along_and_what_came_later_when_asked_to(
+        self, functions: Functions, source: Any, target: Any, tmp_path: Path
+    ) -> None:
+        target[0].client("ecr").create_repository(repositoryName=target[1].repository)
+        digest = functions.image(source[1].repository, {"var/task/app.py": "c"}).rpartition("@")[2]
+        here, there = ecr.connect(*source), ecr.connect(*target)
+        subject = referrers.ReferrerSubject.of(*(here.registry.manifest(here.name, digest) or ("", b"")))
+        referrers.attach(here.registry, here.name, subject, referrers.Artifact("application/x-first", b"1"))
+        assert images.copy(source, target, digest, tmp_path) is True
+        referrers.attach(here.registry, here.name, subject, referrers.Artifact("application/x-second", b"2"))
+
+        def types() -> list[str]:
+            return sorted(each.artifact_type for each in referrers.listed(there.registry, there.name, digest))
+
+        assert images.copy(source, target, digest, tmp_path) is False
+        assert types() == ["application/x-first"]
+        assert images.copy(source, target, digest, tmp_path, referrers_too=True) is True
+        assert types() == ["application/x-first", "application/x-second"]
 
     def test_refuses_what_the_source_has_not_got(self, source: Any, target: Any, tmp_path: Path) -> None:
         target[0].client("ecr").create_repository(repositoryName=target[1].repository)

@@ -51,6 +51,10 @@ def left(harness: DeployHarness) -> set[str]:
     return {source for source in (*MADE, "new") if digest(source) in harness.ecr.details}
 
 
+def held(harness: DeployHarness) -> set[str]:
+    return set(harness.ecr.details)
+
+
 def test_what_was_released_lately_stays_and_the_rest_goes(harness: DeployHarness) -> None:
     record = prune(harness, keep=3)
     assert left(harness) == {"five", "six", "seven"}
@@ -65,6 +69,46 @@ def test_what_was_released_lately_stays_and_the_rest_goes(harness: DeployHarness
         "delete",
         *(digest(source)[7:19] for source in ("one", "two", "three", "four")),
     ]
+
+
+def test_what_refers_to_an_image_goes_with_it_and_stays_with_it(harness: DeployHarness) -> None:
+    for source in ("one", "seven"):
+        harness.ecr.hold(digest(f"{source} bom"), pushed=OLD, subject=digest(source))
+        harness.ecr.hold(digest(f"{source} signature"), pushed=OLD, subject=digest(f"{source} bom"))
+    harness.ecr.hold(digest("nobody's"), pushed=OLD, subject=digest("deleted by hand"))
+    harness.ecr.hold(digest("young"), pushed=datetime.now(UTC), subject=digest("not pushed yet"))
+    record = prune(harness, keep=3)
+    assert record["kept"] == {"released": 2, "served": 1}, "a referrer is no image of its own"
+    assert len(record["deleted"]) == 4
+    rest = {
+        name for name in ("one", "seven") for kind in ("bom", "signature") if digest(f"{name} {kind}") in held(harness)
+    }
+    assert rest == {"seven"}
+    assert digest("nobody's") not in held(harness)
+    assert digest("young") in held(harness)
+
+
+def test_referrers_are_deleted_before_their_image_the_deepest_first(harness: DeployHarness) -> None:
+    harness.ecr.hold(digest("bom"), pushed=OLD, subject=digest("one"))
+    harness.ecr.hold(digest("signature"), pushed=OLD, subject=digest("bom"))
+    gone: list[str] = []
+    real = harness.ecr.batch_delete_image
+
+    def deleted(*, imageIds: list[dict[str, str]], **rest: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        gone.extend(each["imageDigest"] for each in imageIds)
+        return real(imageIds=imageIds, **rest)
+
+    harness.ecr.batch_delete_image = deleted  # type: ignore[method-assign]
+    prune(harness, keep=6)
+    assert gone == [digest("signature"), digest("bom"), digest("one")]
+
+
+def test_what_refers_to_an_image_that_is_needed_again_is_not_deleted(harness: DeployHarness) -> None:
+    harness.ecr.hold(digest("bom"), pushed=OLD, subject=digest("one"))
+    rung = harness.rung()
+    answers = [{}, {digest("one"): "served"}, {digest("one"): "served"}]
+    Prune(rung.aws, rung.names, rung.console, lambda: answers.pop(0), PruneOptions(yes=True)).run()
+    assert {digest("one"), digest("bom")} <= held(harness)
 
 
 def test_what_an_alias_serves_stays_however_old(harness: DeployHarness) -> None:

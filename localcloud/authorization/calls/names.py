@@ -10,6 +10,7 @@ PREFIXES = {
 """The prefix of a service's actions, by botocore's name of the service, where they differ."""
 
 ACTIONS = {
+    "ecr:ListImageReferrers": "BatchGetImage",
     "lambda:Invoke": "InvokeFunction",
     "lambda:InvokeWithResponseStream": "InvokeFunction",
     "lambda:GetLayerVersionByArn": "GetLayerVersion",

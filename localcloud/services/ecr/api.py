@@ -11,7 +11,7 @@ from typing import Any
 
 from localcloud.cloud import AwsRequest, Cloud
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.ecr import images, layer_uploads
+from localcloud.services.ecr import images, layer_uploads, referrers
 from localcloud.services.ecr.registry import DistributionApi
 from localcloud.services.ecr.service import EcrService
 from localcloud.services.ecr.store import RepositoryKey
@@ -21,25 +21,27 @@ from localcloud.services.ecr.tokens import LIFETIME, USER
 def install(cloud: Cloud) -> None:
     """Take over images, layers, tokens and scans. Serve the registry."""
     ecr = EcrService(cloud)
-    cloud.route("/v2/", DistributionApi(ecr.store, ecr.tokens, ecr))
+    cloud.route("/v2/", DistributionApi(ecr.store, ecr.tokens, ecr, ecr.refusal))
     cloud.on_save("ecr-settings", lambda: ecr.settings)
     cloud.on_load("ecr-settings", ecr.settings.update)
     _registry(cloud, ecr)
     _repositories(cloud, ecr)
     images.install(cloud, ecr)
     layer_uploads.install(cloud, ecr)
+    referrers.install(cloud, ecr)
 
 
 def _registry(cloud: Cloud, ecr: EcrService) -> None:
     @cloud.action("ecr", "GetAuthorizationToken")
     def token(request: AwsRequest) -> dict[str, Any]:
         accounts = request.params.get("registryIds") or [request.account]
+        holder = cloud.access.named(request.caller) if request.caller else None
         expires = datetime.fromtimestamp(datetime.now(UTC).timestamp() + LIFETIME, UTC)
         return {
             "authorizationData": [
                 {
                     "authorizationToken": base64.b64encode(
-                        f"{USER}:{ecr.tokens.password(account, request.region)}".encode()
+                        f"{USER}:{ecr.tokens.password(account, request.region, holder=holder)}".encode()
                     ).decode(),
                     "expiresAt": expires,
                     "proxyEndpoint": request.origin,

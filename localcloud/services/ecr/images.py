@@ -226,6 +226,8 @@ def _detail(ecr: EcrService, key: RepositoryKey, index: RepositoryIndex, digest:
     }
     if tags := index.tags_of(digest):
         detail["imageTags"] = tags
+    if image.subject:
+        detail["subjectManifestDigest"] = image.subject
     if scanned := _scanned(ecr, key, image):
         detail["imageScanStatus"] = {"status": "COMPLETE", "description": "The scan was completed successfully."}
         detail["imageScanFindingsSummary"] = {

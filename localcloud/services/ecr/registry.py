@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from localcloud.cloud import Environ
+from localcloud.services.ecr import referrers
 from localcloud.services.ecr.store import ImageStore, RepositoryKey, StoreError
 from localcloud.services.ecr.tokens import Tokens
 
@@ -40,7 +41,23 @@ _ROUTES = (
     (r"(?P<name>.+)/tags/list", "tags"),
     (r"(?P<name>.+)/referrers/(?P<reference>[^/]+)", "referrers"),
 )
+_PERMISSIONS = {
+    ("uploads", "POST"): "InitiateLayerUpload",
+    ("upload", "GET"): "UploadLayerPart",
+    ("upload", "PATCH"): "UploadLayerPart",
+    ("upload", "PUT"): "CompleteLayerUpload",
+    ("blob", "HEAD"): "BatchCheckLayerAvailability",
+    ("blob", "GET"): "GetDownloadUrlForLayer",
+    ("manifest", "HEAD"): "BatchGetImage",
+    ("manifest", "GET"): "BatchGetImage",
+    ("manifest", "PUT"): "PutImage",
+    ("manifest", "DELETE"): "BatchDeleteImage",
+    ("referrers", "GET"): "BatchGetImage",
+    ("tags", "GET"): "ListImages",
+}
+"""What IAM calls the requests; its actions are those of ECR's own API."""
 _STATUS = {
+    "DENIED": 403,
     "BLOB_UNKNOWN": 404,
     "BLOB_UPLOAD_UNKNOWN": 404,
     "MANIFEST_UNKNOWN": 404,
@@ -55,6 +72,10 @@ _MANIFEST_LIMIT = 4 << 20
 Headers = dict[str, str]
 
 
+Refusal = Callable[[str, RepositoryKey, Any], str]
+"""Says why the holder of a token may not do something, by the action's name in IAM; an empty text when it may."""
+
+
 class Reply:
     """An answer under way: status, headers, and a body or a file with a span of it."""
 
@@ -67,8 +88,10 @@ class Reply:
 class DistributionApi:
     """The WSGI app behind `/v2/`."""
 
-    def __init__(self, store: ImageStore, tokens: Tokens, repositories: Repositories) -> None:
-        self._store, self._tokens, self._repositories = store, tokens, repositories
+    def __init__(
+        self, store: ImageStore, tokens: Tokens, repositories: Repositories, refusal: Refusal = lambda *_: ""
+    ) -> None:
+        self._store, self._tokens, self._repositories, self._refusal = store, tokens, repositories, refusal
         self._routes = [(re.compile(f"/v2/{pattern}"), name) for pattern, name in _ROUTES]
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -104,9 +127,16 @@ class DistributionApi:
                         "NAME_UNKNOWN",
                         f"The repository with name '{key.name}' does not exist in the registry with id '{key.account}'",
                     )
+                self._authorize(environ, name, key)
                 reply: Reply = getattr(self, f"_{name}")(environ, key, groups.get("reference") or "", query)
                 return reply
         raise StoreError("UNSUPPORTED", f"{path} is no path of the distribution API")
+
+    def _authorize(self, environ: Environ, name: str, key: RepositoryKey) -> None:
+        action = _PERMISSIONS.get((name, environ["REQUEST_METHOD"]))
+        holder = self._tokens.holder(environ.get("HTTP_AUTHORIZATION", ""))
+        if action and holder is not None and (why := self._refusal(f"ecr:{action}", key, holder)):
+            raise StoreError("DENIED", why)
 
     def _uploads(self, environ: Environ, key: RepositoryKey, _reference: str, query: dict[str, str]) -> Reply:
         if environ["REQUEST_METHOD"] != "POST":
@@ -187,14 +217,27 @@ class DistributionApi:
     def _manifest(self, environ: Environ, key: RepositoryKey, reference: str, _query: dict[str, str]) -> Reply:
         if environ["REQUEST_METHOD"] == "PUT":
             return self._put_manifest(environ, key, reference)
+        if environ["REQUEST_METHOD"] == "DELETE":
+            return self._delete_manifest(key, reference)
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
-            raise StoreError("UNSUPPORTED", "ECR deletes images through its own API: BatchDeleteImage")
+            raise StoreError("UNSUPPORTED", "a manifest is got, put or deleted")
         index = self._store.index(key)
         digest = index.tags.get(reference, reference)
         if digest not in index.images:
             raise StoreError("MANIFEST_UNKNOWN", f"Requested image not found: {reference}")
         headers = {"Content-Type": index.images[digest].media_type, "Docker-Content-Digest": digest}
         return Reply(200, headers, self._store.path(digest).read_bytes())
+
+    def _delete_manifest(self, key: RepositoryKey, reference: str) -> Reply:
+        """Delete an image by its digest, as `oras manifest delete` does; what refers to it stays."""
+        if not reference.startswith("sha256:"):
+            raise StoreError("UNSUPPORTED", "an image is deleted by its digest")
+        with self._store.change(key) as index:
+            if index.images.pop(reference, None) is None:
+                raise StoreError("MANIFEST_UNKNOWN", f"Requested image not found: {reference}")
+            for tag in index.tags_of(reference):
+                del index.tags[tag]
+        return Reply(202)
 
     def _put_manifest(self, environ: Environ, key: RepositoryKey, reference: str) -> Reply:
         data = environ["wsgi.input"].read(_MANIFEST_LIMIT + 1)
@@ -233,16 +276,18 @@ class DistributionApi:
             headers["Link"] = f'</v2/{key.name}/tags/list?n={count}&last={tags[count - 1]}>; rel="next"'
         return Reply(200, headers, json.dumps({"name": key.name, "tags": tags[:count]}).encode())
 
-    def _referrers(self, _environ: Environ, key: RepositoryKey, digest: str, query: dict[str, str]) -> Reply:
-        artifact_type = query.get("artifactType")
-        entries = [
-            {"mediaType": image.media_type, "digest": name, "size": image.size, "artifactType": image.artifact_type}
-            for name, image in self._store.index(key).images.items()
-            if image.subject == digest and artifact_type in {None, image.artifact_type}
-        ]
-        media_type = "application/vnd.oci.image.index.v1+json"
-        document = {"schemaVersion": 2, "mediaType": media_type, "manifests": entries}
-        return Reply(200, {"Content-Type": media_type}, json.dumps(document).encode())
+    def _referrers(self, environ: Environ, key: RepositoryKey, digest: str, query: dict[str, str]) -> Reply:
+        if environ["REQUEST_METHOD"] != "GET":
+            raise StoreError("UNSUPPORTED", "referrers are got")
+        self._store.path(digest)  # refuses what is no digest
+        artifact_type = query.get("artifactType", "")
+        entries = referrers.descriptors(self._store, key, digest, [artifact_type] if artifact_type else [])
+        document = {"schemaVersion": 2, "mediaType": referrers.INDEX, "manifests": entries}
+        headers = {
+            "Content-Type": referrers.INDEX,
+            **({"OCI-Filters-Applied": "artifactType"} if artifact_type else {}),
+        }
+        return Reply(200, headers, json.dumps(document).encode())
 
 
 def _created(location: str, digest: str) -> Reply:

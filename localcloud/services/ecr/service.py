@@ -6,10 +6,12 @@ import base64
 import fnmatch
 from typing import Any
 
+from localcloud.authorization.model import AccessRequest
 from localcloud.cloud import AwsRequest, Cloud
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.ecr.store import RepositoryKey, store_of
 from localcloud.services.ecr.tokens import Tokens
+from stepladder.core.names import partition_of
 
 
 class EcrService:
@@ -50,6 +52,11 @@ class EcrService:
         filters = getattr(repository, "image_tag_mutability_exclusion_filters", None) or []
         excluded = mode.endswith("_WITH_EXCLUSION") and any(fnmatch.fnmatchcase(tag, f["filter"]) for f in filters)
         return mode.startswith("IMMUTABLE") != excluded
+
+    def refusal(self, action: str, key: RepositoryKey, holder: Any) -> str:
+        """Return why the holder of a registry's token may not do something in a repository; an empty text if it may."""
+        arn = f"arn:{partition_of(key.region)}:ecr:{key.region}:{key.account}:repository/{key.name}"
+        return self.cloud.access.refusal(AccessRequest(action, arn), holder, key.account)
 
     def mounts(self, account: str) -> bool:
         """Say whether the account lets blobs be mounted from one repository into another (off by default)."""

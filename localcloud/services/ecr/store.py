@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import threading
 import time
@@ -20,6 +21,9 @@ from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
 from localcloud.cloud import Cloud
+
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
+"""Of an artifact: ECR takes no parameters in it (aws/containers-roadmap#2306)."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +218,11 @@ class ImageStore:
                 raise TypeError  # noqa: TRY301 - as any other of these
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise StoreError("MANIFEST_INVALID", "the manifest is not one of an image or an index") from None
+        if document.get("artifactType") and not _MEDIA_TYPE.fullmatch(artifact):
+            raise StoreError(
+                "UNSUPPORTED",
+                "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'",
+            )
         if not parts and "manifests" not in document:
             raise StoreError("MANIFEST_INVALID", "the manifest names neither config nor manifests")
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"

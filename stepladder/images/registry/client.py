@@ -247,5 +247,5 @@ def _silent(_count: int) -> None:
 
 
 def _scope(path: str) -> str:
-    match = re.match(r"/v2/(.+?)/(?:blobs|manifests|tags)/", path)
+    match = re.match(r"/v2/(.+?)/(?:blobs|manifests|referrers|tags)/", path)
     return f"repository:{match[1]}:pull,push" if match else ""

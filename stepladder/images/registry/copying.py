@@ -18,19 +18,22 @@ from stepladder.core.image_facts import MANIFESTS
 from stepladder.core.names import Names
 from stepladder.core.retry import RegistryError
 from stepladder.images.model import Blob
-from stepladder.images.registry import ecr
+from stepladder.images.registry import ecr, referrers
 from stepladder.images.registry.client import CREATED, OK
 from stepladder.images.registry.upload import push_blobs
 
 
-def copy(source: tuple[Aws, Names], target: tuple[Aws, Names], digest: str, scratch: Path) -> bool:
-    """Copy by digest, through a folder under `scratch`; False when the target has the image already.
+def copy(
+    source: tuple[Aws, Names], target: tuple[Aws, Names], digest: str, scratch: Path, *, referrers_too: bool = False
+) -> bool:
+    """Copy by digest with what refers to it, through a folder under `scratch`; False when the target has the image.
 
-    Raises `RefusedError` when the source hasn't got it, or it is no single image; `NotReadyError` when the target has
-    no repository.
+    Its referrers are copied with it, and with `referrers_too` also to a target that has the image already. Raises
+    `RefusedError` when the source hasn't got it, or it is no single image; `NotReadyError` when the target has no
+    repository.
     """
     if ecr.holds(*target, digest):
-        return False
+        return referrers_too and bool(_copy_referrers(ecr.connect(*source), ecr.connect(*target), digest))
     give, take = ecr.connect(*source), ecr.connect(*target)
     manifest_answer = give.registry.manifest(give.name, digest)
     if manifest_answer is None:
@@ -57,7 +60,12 @@ def copy(source: tuple[Aws, Names], target: tuple[Aws, Names], digest: str, scra
             status=answer.status,
             code=answer.code(),
         )
+    _copy_referrers(give, take, digest)
     return True
+
+
+def _copy_referrers(give: ecr.Repository, take: ecr.Repository, digest: str) -> int:
+    return referrers.copy(give.registry, give.name, take.registry, take.name, digest)
 
 
 def _blobs(manifest: dict[str, Any], fetch: Any) -> list[Blob]:

@@ -96,13 +96,14 @@ class FakeEcr(Scripted):
         self.details: dict[str, dict[str, Any]] = {}
         self.stuck: set[str] = set()
 
-    def hold(self, digest: str, *tags: str, pushed: datetime) -> None:
-        """Put an image into the repository."""
+    def hold(self, digest: str, *tags: str, pushed: datetime, subject: str = "") -> None:
+        """Put an image into the repository, or what refers to a `subject`."""
         self.details[digest] = {
             "imageDigest": digest,
             "imageTags": list(tags),
             "imagePushedAt": pushed,
             "imageSizeInBytes": 1_000_000,
+            **({"subjectManifestDigest": subject} if subject else {}),
         }
 
     def describe_images(self, *, nextToken: str = "", **_: Any) -> dict[str, Any]:
