@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from stepladder.commands import drift_report
-from stepladder.commands.drift_report import RELEASES, TERRAFORM, CheckReport, Finding
+from stepladder.commands.drift_report import RELEASES, TERRAFORM, CheckReport, DriftFinding
 from stepladder.core.console import Console
 from stepladder.core.display import cut, one_line
 from stepladder.core.markdown import block, code, plain
@@ -84,7 +84,7 @@ def _sections(reports: Reports) -> Iterator[str]:
                 yield f"* not checked: {plain(part.problem)}"
 
 
-def _finding(finding: Finding) -> str:
+def _finding(finding: DriftFinding) -> str:
     lines = [f"* **{plain(finding.where)}**: {plain(finding.text)}. See {code(finding.command)}"]
     details = list(finding.details[:_MOST])
     if len(finding.details) > _MOST:

@@ -25,7 +25,7 @@ PARTS = {TERRAFORM: "inv tf.drift", RELEASES: "inv status --check"}
 
 
 @dataclass(frozen=True)
-class Finding:
+class DriftFinding:
     """One thing that isn't as it was left: where, what, the details in lines, the command that helps, and its kind.
 
     Holds no secret.
@@ -42,7 +42,7 @@ class Finding:
 class CheckReport:
     """What one check found in one environment. With a `problem` it couldn't be made, and says nothing of drift."""
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[DriftFinding, ...] = ()
     problem: str = ""
     checked_at: str = ""
 
@@ -57,7 +57,9 @@ def folder(settings: Settings) -> Path:
     return settings.build_dir / "drift"
 
 
-def leave(settings: Settings, environment: str, part: str, *, findings: Iterable[Finding], problem: str = "") -> str:
+def leave(
+    settings: Settings, environment: str, part: str, *, findings: Iterable[DriftFinding], problem: str = ""
+) -> str:
     """Write a check's part of an environment's report, in a CI job only; return what stands in the way.
 
     A check has its result also where nothing can be written.
@@ -108,7 +110,7 @@ def _part(raw: object, command: str, environment: str) -> CheckReport:
         return unread
 
 
-def _finding(raw: Mapping[str, Any]) -> Finding:
-    return Finding(
+def _finding(raw: Mapping[str, Any]) -> DriftFinding:
+    return DriftFinding(
         str(raw["where"]), str(raw["text"]), tuple(map(str, raw["details"])), str(raw["command"]), str(raw["kind"])
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from stepladder.commands import drift_report
-from stepladder.commands.drift_report import Finding
+from stepladder.commands.drift_report import DriftFinding
 from stepladder.core.aws import known_error
 from stepladder.core.console import Console
 from stepladder.core.errors import DriftError, InterruptedRunError, StepladderError
@@ -247,8 +247,8 @@ def _leave(rung: Rung, checked: Sequence[Checked]) -> None:
         rung.console.warn(unwritten)
 
 
-def _finding(checked: Checked, difference: ResourceDifference) -> Finding:
-    return Finding(
+def _finding(checked: Checked, difference: ResourceDifference) -> DriftFinding:
+    return DriftFinding(
         where=checked.label,
         text=f"{difference.address} was {difference.how} outside Terraform",
         details=tuple(map(_line, difference.attributes)),

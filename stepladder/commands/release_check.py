@@ -15,7 +15,7 @@ from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.commands import drift_report, every_rung
-from stepladder.commands.drift_report import Finding
+from stepladder.commands.drift_report import DriftFinding
 from stepladder.core import names
 from stepladder.core.aws import error_code
 from stepladder.core.console import Console
@@ -38,7 +38,7 @@ class ReleaseCheck:
     """One rung. `under_way` says what is at work there; `problem` is set when it couldn't be read."""
 
     environment: str
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[DriftFinding, ...] = ()
     under_way: str = ""
     released: bool = True
     problem: str = ""
@@ -171,7 +171,7 @@ def _read(rung: Rung) -> _State:
         return _State(alias.result(), snapshot, deployment.result(), latest.result(), holder)
 
 
-def _findings(rung: Rung, state: _State) -> Iterator[Finding]:
+def _findings(rung: Rung, state: _State) -> Iterator[DriftFinding]:
     """Yield what differs, the worst first."""
     current, alias = state.ledger.current, state.alias
     if current is None:
@@ -202,7 +202,7 @@ def _findings(rung: Rung, state: _State) -> Iterator[Finding]:
             yield from _rollback(rung, state, alias)
 
 
-def _missing(rung: Rung, state: _State, current: Current, served: FunctionState | None) -> Iterator[Finding]:
+def _missing(rung: Rung, state: _State, current: Current, served: FunctionState | None) -> Iterator[DriftFinding]:
     """Yield what was deleted, or recreated as something else."""
     recorded = f"the ledger says that it serves version {current.version}"
     command = f"inv deploy {rung.flags}"
@@ -228,7 +228,7 @@ def _explained(state: _State, current: Current, alias: Alias) -> bool:
     return bool(state.deployment) or alias.version in versions
 
 
-def _images(rung: Rung, current: Current) -> Iterator[Finding]:
+def _images(rung: Rung, current: Current) -> Iterator[DriftFinding]:
     if not rung.has_image(current.digest):
         text = f"image {short(current.digest)} of version {current.version}, which serves, is gone from the registry"
         yield _finding(rung, "image-missing", text, _release_again(rung))
@@ -236,7 +236,7 @@ def _images(rung: Rung, current: Current) -> Iterator[Finding]:
 
 def _latest(
     rung: Rung, state: _State, current: Current, latest: FunctionState, served: FunctionState | None
-) -> Iterator[Finding]:
+) -> Iterator[DriftFinding]:
     """Yield what somebody changed in $LATEST, which the next release builds on."""
     if latest.digest and latest.digest not in _given(rung, current):
         text = f"the image of $LATEST is {short(latest.digest)}, which no release gave it"
@@ -263,7 +263,7 @@ def _given(rung: Rung, current: Current) -> set[str]:
     return digests | {current.digest}
 
 
-def _provisioned(rung: Rung) -> Iterator[Finding]:
+def _provisioned(rung: Rung) -> Iterator[DriftFinding]:
     """Yield that the environments that the settings want ready aren't."""
     wanted = rung.settings.environment(rung.environment).function.provisioned_concurrency
     if not wanted:
@@ -285,7 +285,7 @@ def _provisioned(rung: Rung) -> Iterator[Finding]:
     yield _finding(rung, "not-provisioned", text, f"inv tf.plan --env {rung.environment} --root service")
 
 
-def _rollback(rung: Rung, state: _State, alias: Alias) -> Iterator[Finding]:
+def _rollback(rung: Rung, state: _State, alias: Alias) -> Iterator[DriftFinding]:
     """Yield that the release which a rollback would return to can't serve any more. Having none is no drift."""
     targets = Targets(rung)
     candidates = tuple(islice(rung.ledger.succeeded(rung.target), HISTORY))
@@ -307,5 +307,5 @@ def _release_again(rung: Rung) -> str:
     return f"inv deploy {rung.flags} --force" if is_lowest else "inv promote"
 
 
-def _finding(rung: Rung, kind: str, text: str, command: str, *details: str) -> Finding:
-    return Finding(rung.target, text, tuple(filter(None, details)), command, kind)
+def _finding(rung: Rung, kind: str, text: str, command: str, *details: str) -> DriftFinding:
+    return DriftFinding(rung.target, text, tuple(filter(None, details)), command, kind)

@@ -13,13 +13,13 @@ import pytest
 from forge_server import ForgeServer
 
 from stepladder.commands import ci_issue, drift_report
-from stepladder.commands.drift_report import RELEASES, TERRAFORM, Finding
+from stepladder.commands.drift_report import RELEASES, TERRAFORM, DriftFinding
 from stepladder.core.console import Console
 from stepladder.forge import registered
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.load import Settings
 
-MEMORY = Finding(
+MEMORY = DriftFinding(
     "staging/service",
     "module.service.aws_lambda_function.this was changed outside Terraform",
     ("memory_size: 256 -> 512",),
@@ -43,7 +43,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(tmp_path, "orders", environments=made, rungs=(("staging",), ("production",)))
 
 
-def leave(settings: Settings, *findings: Finding, problem: str = "", without: tuple[str, ...] = ()) -> None:
+def leave(settings: Settings, *findings: DriftFinding, problem: str = "", without: tuple[str, ...] = ()) -> None:
     """Leave what both checks found: `findings` on staging by Terraform, nothing anywhere else."""
     for name in settings.environments:
         for part in (TERRAFORM, RELEASES):
@@ -154,7 +154,9 @@ def test_a_long_issue_is_cut_between_findings_and_says_how_many_it_left_out() ->
 
 
 def test_no_name_of_a_resource_is_markup_or_calls_anybody() -> None:
-    nasty = Finding("staging/service", 'x["@everyone</details>`"] was deleted', ("```", "/merge"), "inv status", "x")
+    nasty = DriftFinding(
+        "staging/service", 'x["@everyone</details>`"] was deleted', ("```", "/merge"), "inv status", "x"
+    )
     text = ci_issue.render(
         {"staging": {TERRAFORM: drift_report.CheckReport((nasty,)), RELEASES: drift_report.CheckReport()}}
     )

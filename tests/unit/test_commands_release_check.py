@@ -14,7 +14,7 @@ from fakes.deploy_harness import REPOSITORY, DeployHarness, digest
 from fakes.errors import DENIED
 
 from stepladder.commands import drift_report, release_check
-from stepladder.commands.drift_report import Finding
+from stepladder.commands.drift_report import DriftFinding
 from stepladder.core.console import Console
 from stepladder.core.errors import DriftError, ExitCode, NotReadyError, StepladderError
 from stepladder.releases.rung import Rung
@@ -39,13 +39,13 @@ def check(harness: DeployHarness, *, as_json: bool = False) -> None:
     release_check.check([rung])
 
 
-def findings(harness: DeployHarness) -> list[Finding]:
+def findings(harness: DeployHarness) -> list[DriftFinding]:
     """Check, and return what is not as it should be; none must be no error."""
     try:
         check(harness)
     except DriftError as error:
         (record,) = error.record["environments"]  # type: ignore[attr-defined]
-        return [Finding(**each) for each in record["findings"]]
+        return [DriftFinding(**each) for each in record["findings"]]
     return []
 
 

@@ -25,6 +25,7 @@ VERBS = {
     "Delete",
     "Deploy",
     "Explain",
+    "Fix",
     "Keep",
     "Lock",
     "Make",
