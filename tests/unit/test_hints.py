@@ -45,7 +45,7 @@ def _contexts(*, repository=False):
     root = namespace()
     for each in (project.check, project.test, project.lock):
         root.add_task(each)
-    for own in (tasks.demo, tasks.bench):
+    for own in (tasks.demo, tasks.bench, tasks.docs):
         root.add_task(own)
     return root.to_contexts()
 
