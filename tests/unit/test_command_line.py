@@ -247,6 +247,35 @@ def test_the_program_that_people_start_is_the_one_that_explains():
     assert type(own) is invoke.Program
 
 
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("deploy --env staging --dry-run", ["deploy"]),
+        ("deploy --env staging image.build", ["deploy", "build"]),
+        ("--help status", ["show"]),
+        ("smoke --env deploy", ["deploy", "smoke"]),
+    ],
+)
+def test_a_command_reads_the_flags_of_the_tasks_that_were_typed(typed, read, monkeypatch):
+    program = Program(namespace=namespace())
+    program.create_config()
+    program.parse_core(["inv", *typed.split()])
+    program.parse_collection()
+    names = []
+    arguments = invoke.Task.get_arguments
+    monkeypatch.setattr(
+        invoke.Task, "get_arguments", lambda task, *given: names.append(task.name) or arguments(task, *given)
+    )
+    program.parse_tasks()
+    assert sorted(names) == sorted(read)
+
+
+def test_completion_knows_the_flags_of_every_task(capsys):
+    with pytest.raises(SystemExit):
+        Program(namespace=namespace()).run(["inv", "--complete", "--", "inv", "deploy", "--dry"])
+    assert "--dry-run" in capsys.readouterr().out.split()
+
+
 def test_a_task_called_by_another_task_may_be_given_its_environment_by_position(folder, monkeypatch):
     from stepladder.collections.deploy import deploy
 
