@@ -43,6 +43,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "docs"))
 
 import error_catalogue  # noqa: E402 - beside this file, which tests load by its path
+import json_reference  # noqa: E402
 import promises  # noqa: E402
 
 ENVIRONMENT = {"account": "123456789012", "region": "eu-west-1"}
@@ -388,10 +389,12 @@ def documents() -> dict[Path, str]:
         ROOT / "template" / "stepladder_template" / "packages.txt": packages(),
         iam_actions.FILE: actions(),
         **cookiecutter_text.documents(ROOT),
+        **json_reference.documents(ROOT, tasks()),
         **terraform_text.documents(ROOT),
     }
 
 
 if __name__ == "__main__":
     for path, text in documents().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")

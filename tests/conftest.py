@@ -11,6 +11,7 @@ from typing import Any
 import asking
 import needs
 import pytest
+import schemas
 from contract_cloud import AWS, ContractCloud
 from reruns import Reruns
 from running_cloud import RunningCloud
@@ -92,6 +93,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Reruns(config), "reruns")
     config.pluginmanager.register(Tried(), "tried")
+    schemas.watch()
     os.environ.pop("COLUMNS", None)  # workers have one, and it stands for a terminal's width in everything that prints
     if not config.getoption("endpoint"):
         return

@@ -8,6 +8,7 @@ from stepladder.collections.task import task
 
 
 @task(
+    prints="stepladder.commands.outputs.infrastructure:BootstrapRecord",
     help={
         "env": "Environment whose account to prepare; default: every account that the credentials reach.",
         "yes": "Make it without a question.",

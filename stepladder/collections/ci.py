@@ -9,7 +9,7 @@ from stepladder.collections.task import task
 JSON = "Print one JSON document."
 
 
-@task(help={"json": JSON}, auto_shortflags=False)
+@task(prints="stepladder.commands.outputs.infrastructure:CommentRecord", help={"json": JSON}, auto_shortflags=False)
 def comment(c: Any, json: bool = False) -> None:
     """Show on the pull request what it would do, from the reviews that `inv tf.plan --review` left."""
     from stepladder.commands.ci_comment import comment as show
@@ -20,6 +20,7 @@ def comment(c: Any, json: bool = False) -> None:
 
 
 @task(
+    prints="stepladder.commands.outputs.infrastructure:IdentityRecord",
     reads_only=True,
     help={
         "role": "Name or ARN of the one role to compare; default: the one in AWS_ROLE_ARN, or else every role.",
@@ -50,7 +51,7 @@ def identity(c: Any, role: str = "", env: str = "", audience: str = "", json: bo
     )
 
 
-@task(help={"json": JSON}, auto_shortflags=False)
+@task(prints="stepladder.commands.outputs.infrastructure:IssueRecord", help={"json": JSON}, auto_shortflags=False)
 def issue(c: Any, json: bool = False) -> None:
     """Show drift as one issue: open, update or close it by the reports that both checks left."""
     from stepladder.commands.ci_issue import keep

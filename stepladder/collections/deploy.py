@@ -8,6 +8,7 @@ from stepladder.collections.task import task
 
 
 @task(
+    prints="stepladder.commands.outputs.releases:Deploy",
     help={
         "env": "Environment to deploy to.",
         "function": "Name of a function to deploy, `main` for the own one; may be given several times; default: all.",

@@ -8,6 +8,7 @@ from stepladder.collections.task import task
 
 
 @task(
+    prints="stepladder.commands.outputs.doctor:DoctorRecord",
     help={
         "env": "Environment to check; default: all of them.",
         "fix": "Fix what can be fixed safely, and check again; list it and ask before.",

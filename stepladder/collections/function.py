@@ -8,6 +8,7 @@ from stepladder.collections.task import ONE_FUNCTION, task
 
 
 @task(
+    prints="stepladder.ledger.schema:ReleaseEntry",
     help={
         "env": "Environment to release on.",
         "function": ONE_FUNCTION,
@@ -50,6 +51,7 @@ def release(  # noqa: PLR0917 - each is a flag of the command line
 
 
 @task(
+    prints="stepladder.commands.outputs.infrastructure:Answer",
     iterable=["header"],
     help={
         "env": "Environment to call; with --local, whose settings the function gets (default: the lowest rung).",

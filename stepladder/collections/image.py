@@ -15,7 +15,11 @@ _HELP = {
 }
 
 
-@task(default=True, help={name: _HELP[name] for name in ("function", "json", "pull")})
+@task(
+    prints="stepladder.commands.outputs.infrastructure:Image",
+    default=True,
+    help={name: _HELP[name] for name in ("function", "json", "pull")},
+)
 def build(context: Any, function: str = "", json: bool = False, pull: bool = False) -> None:
     """Build the image without pushing it, and print its digest (or its id, when an engine built it)."""
     from stepladder.commands import images
@@ -25,7 +29,7 @@ def build(context: Any, function: str = "", json: bool = False, pull: bool = Fal
     images.build(load.from_context(context), Console(as_json=json), function, pull=pull)
 
 
-@task(help=_HELP)
+@task(prints="stepladder.commands.outputs.infrastructure:PushedImage", help=_HELP)
 def push(
     context: Any, env: str = "", function: str = "", json: bool = False, pull: bool = False, allow_dirty: bool = False
 ) -> None:
@@ -42,6 +46,7 @@ def push(
 
 
 @task(
+    prints="stepladder.commands.outputs.releases:PrunedImages",
     help={
         "env": "Environment of the repository; all environments that share it are read.",
         "keep": "Number of releases and versions of each environment to keep images of; default: image.keep.",

@@ -12,6 +12,7 @@ FUNCTIONS = "Name of the function of the releases, `main` for the own one; defau
 
 
 @task(
+    prints="stepladder.commands.outputs.releases:Ledger",
     default=True,
     reads_only=True,
     help={
@@ -31,7 +32,11 @@ def show(c: Any, env: str, function: str = "", limit: int = 20, release: str = "
     ledger_many.show(opened(c, env, "inv ledger", as_json=json), function, limit, release)
 
 
-@task(help={"env": ENV, "function": FUNCTIONS, "json": "Print one JSON document."}, auto_shortflags=False)
+@task(
+    prints="stepladder.commands.outputs.releases:Releases",
+    help={"env": ENV, "function": FUNCTIONS, "json": "Print one JSON document."},
+    auto_shortflags=False,
+)
 def rebuild(c: Any, env: str, function: str = "", json: bool = False) -> None:
     """Rebuild the releases that the ledger lost from the descriptions of the published versions."""
     from stepladder.commands import ledger_many
@@ -41,6 +46,7 @@ def rebuild(c: Any, env: str, function: str = "", json: bool = False) -> None:
 
 
 @task(
+    prints="stepladder.releases.marks:UnmarkRecord",
     help={
         "digest": "Digest of the image, or the beginning of one that a ledger knows.",
         "release": "Release of the image, of any environment.",
@@ -63,6 +69,7 @@ def unmark(c: Any, digest: str = "", release: str = "", why: str = "", json: boo
 
 
 @task(
+    prints="stepladder.commands.outputs.releases:Commands",
     help={
         "env": ENV,
         "function": FUNCTION,

@@ -52,6 +52,7 @@ def speed(_c: Any, value: str = "") -> None:
 
 
 @task(
+    prints="stepladder.commands.outputs.infrastructure:IamRecord",
     positional=["mode"],
     auto_shortflags=False,
     help={"mode": f"{IAM}.", "json": "Print one JSON document."},
@@ -86,7 +87,12 @@ def down(_c: Any) -> None:
         console.hint(f"this shell still points at it; to work with AWS, open a new shell, or `{LEAVE_LOCAL}`")
 
 
-@task(default=True, help={"json": "Print one JSON document."}, reads_only=True)
+@task(
+    prints="stepladder.commands.outputs.infrastructure:CloudHealth",
+    default=True,
+    help={"json": "Print one JSON document."},
+    reads_only=True,
+)
 def status(_c: Any, json: bool = False) -> None:
     """Show the local cloud that runs here; exit 6 when there is none."""
     from localcloud import daemon

@@ -8,6 +8,7 @@ from stepladder.collections.task import task
 
 
 @task(
+    prints="stepladder.commands.outputs.logs:LoggedLine",
     reads_only=True,
     help={
         "env": "Environment to show.",

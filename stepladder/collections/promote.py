@@ -17,6 +17,7 @@ RUNG = "Rung to answer for; default: the one that waits."
 
 
 @task(
+    prints="stepladder.commands.outputs.releases:Promote",
     default=True,
     help={
         "digest": "Digest to promote; default: what the lowest rung runs.",
@@ -65,7 +66,12 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     _finish(machine, acted(machine, options))
 
 
-@task(help={"name": NAME, "json": JSON}, auto_shortflags=False, reads_only=True)
+@task(
+    prints="stepladder.commands.promote:PromotionRecord",
+    help={"name": NAME, "json": JSON},
+    auto_shortflags=False,
+    reads_only=True,
+)
 def watch(c: Any, name: str = "", json: bool = False) -> None:
     """Show a promotion until it ends, and exit as `inv promote` would."""
     from stepladder.commands.promote import conclude
@@ -103,7 +109,11 @@ def reject(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
     machine.console.line(f"rejected {question.rung} as {question.decided_by}")
 
 
-@task(help={"why": "Reason; the ledger keeps it.", "name": NAME, "json": JSON}, auto_shortflags=False)
+@task(
+    prints="stepladder.commands.promote:PromotionRecord",
+    help={"why": "Reason; the ledger keeps it.", "name": NAME, "json": JSON},
+    auto_shortflags=False,
+)
 def stop(c: Any, why: str = "", name: str = "", json: bool = False) -> None:
     """Stop a promotion and roll back what it changed; exit 5 only when that failed."""
     from stepladder.commands.stop import stopped
@@ -112,7 +122,11 @@ def stop(c: Any, why: str = "", name: str = "", json: bool = False) -> None:
     _finish(machine, stopped(machine, machine.pick(name, running=True), why))
 
 
-@task(help={"name": NAME, "detach": "Start the promotion and return.", "json": JSON}, auto_shortflags=False)
+@task(
+    prints="stepladder.commands.promote:PromotionRecord",
+    help={"name": NAME, "detach": "Start the promotion and return.", "json": JSON},
+    auto_shortflags=False,
+)
 def redrive(c: Any, name: str = "", detach: bool = False, json: bool = False) -> None:
     """Resume a promotion that ended, where it was cut off or from the beginning."""
     from stepladder.commands.redrive import redriven
@@ -122,6 +136,7 @@ def redrive(c: Any, name: str = "", detach: bool = False, json: bool = False) ->
 
 
 @task(
+    prints="stepladder.commands.outputs.releases:PromotionAudit",
     positional=["name"],
     help={"name": NAME, "env": "Environment to audit; default: all of the promotion.", "json": JSON},
     auto_shortflags=False,

@@ -8,6 +8,7 @@ from stepladder.collections.task import task
 
 
 @task(
+    prints="stepladder.commands.outputs.releases:Rollback",
     help={
         "env": "Environment to roll back.",
         "function": "Name of a function to return, `main` for the own one; may be given several times; default: those "

@@ -11,6 +11,7 @@ JSON = "Print one JSON record, without the value."
 
 
 @task(
+    prints="stepladder.commands.outputs.releases:Secrets",
     default=True,
     name="list",
     reads_only=True,
@@ -26,6 +27,7 @@ def list_(c: Any, env: str, json: bool = False, function: str = "") -> None:
 
 
 @task(
+    prints="stepladder.commands.secrets:WrittenRecord",
     name="set",
     positional=["name"],
     help={"name": "Name of the secret in the settings.", "env": ENV, "function": ONE_FUNCTION, "json": JSON},
@@ -43,6 +45,7 @@ def set_(c: Any, env: str, name: str = "", json: bool = False, function: str = "
 
 
 @task(
+    prints="stepladder.commands.secrets:WrittenRecord",
     positional=["name"],
     help={"name": "Name of the secret in the settings.", "env": ENV, "function": ONE_FUNCTION, "json": JSON},
     auto_shortflags=False,

@@ -8,6 +8,7 @@ from stepladder.collections.task import ONE_FUNCTION, task
 
 
 @task(
+    prints="stepladder.commands.outputs.releases:Smoke",
     help={
         "env": "Environment to test.",
         "function": ONE_FUNCTION,

@@ -8,6 +8,7 @@ from stepladder.collections.task import task
 
 
 @task(
+    prints="stepladder.commands.outputs.releases:Status",
     default=True,
     reads_only=True,
     help={

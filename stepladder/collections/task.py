@@ -90,10 +90,11 @@ class _Task(invoke.Task[Any]):
         return arguments
 
 
-def task(*args: Any, reads_only: bool = False, **kwargs: Any) -> Any:
+def task(*args: Any, reads_only: bool = False, prints: str = "", **kwargs: Any) -> Any:
     """Declare an Invoke task whose errors are explained and whose exit codes can be trusted.
 
-    A flag `--json` of the task (parameter `json_`, or `json`) also makes its errors JSON. Only what `positional` names
+    A flag `--json` of the task (parameter `json_`, or `json`) also makes its errors JSON; `prints` then names the type
+    of what is printed: `module:Type`, as `stepladder.commands.outputs` reads it. Only what `positional` names
     is taken by position; a parameter without a default must be given by its flag. Invoke's own `--dry` is refused
     unless the task `reads_only`.
     """
@@ -102,7 +103,7 @@ def task(*args: Any, reads_only: bool = False, **kwargs: Any) -> Any:
         command = usage.command_of(body, is_default=bool(kwargs.get("default")))
         guarded = _guarded(body, command, reads_only=reads_only)
         made = invoke.task(guarded, klass=_Task, **{"positional": [], **kwargs})
-        made.reads_only = reads_only
+        made.reads_only, made.prints = reads_only, prints
         return made
 
     return declare(args[0]) if args and callable(args[0]) else declare

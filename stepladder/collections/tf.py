@@ -28,6 +28,7 @@ def init(c: Any, env: str, root: str = "service") -> None:
 
 
 @task(
+    prints="stepladder.commands.outputs.infrastructure:Plan",
     default=True,
     help={
         "env": ENV,
@@ -66,6 +67,7 @@ def plan(
 
 
 @task(
+    prints="stepladder.commands.outputs.infrastructure:AppliedPlan",
     help={
         "env": ENV,
         "root": ROOT,
@@ -96,7 +98,12 @@ def apply(
     infra.apply(rung, root, plan, allow_destroy=named(allow_destroy or ()), lock_timeout=lock_timeout)
 
 
-@task(help={"env": ENV, "root": ROOT, "json": JSON}, auto_shortflags=False, reads_only=True)
+@task(
+    prints="stepladder.commands.outputs.infrastructure:Outputs",
+    help={"env": ENV, "root": ROOT, "json": JSON},
+    auto_shortflags=False,
+    reads_only=True,
+)
 def output(c: Any, env: str, root: str = "service", json: bool = False) -> None:
     """Print a root's outputs; sensitive ones are left out."""
     from stepladder import terraform
@@ -108,6 +115,7 @@ def output(c: Any, env: str, root: str = "service", json: bool = False) -> None:
 
 
 @task(
+    prints="stepladder.commands.outputs.releases:Unlock",
     help={
         "env": ENV,
         "id": "Id of the lock to remove; default: show the locks.",
@@ -129,6 +137,7 @@ def unlock(c: Any, env: str, id: str = "", root: str = "", json: bool = False) -
 
 
 @task(
+    prints="stepladder.commands.outputs.infrastructure:DriftCheck",
     reads_only=True,
     help={"env": "Environment whose roots to check; default: every rung.", "json": JSON},
     auto_shortflags=False,
@@ -144,7 +153,11 @@ def drift(c: Any, env: str = "", json: bool = False) -> None:
     infra_drift.check([opened(c, name, "inv tf.drift", as_json=json) for name in names], pairs)
 
 
-@task(help={"root": "Terraform root; default: all of them.", "json": JSON}, auto_shortflags=False)
+@task(
+    prints="stepladder.commands.outputs.infrastructure:ProviderUpgrades",
+    help={"root": "Terraform root; default: all of them.", "json": JSON},
+    auto_shortflags=False,
+)
 def upgrade(c: Any, root: str = "", json: bool = False) -> None:
     """Lock the newest providers that the roots allow, for every platform; change no state."""
     from stepladder.commands.upgrade_providers import upgrade_providers

@@ -8,6 +8,7 @@ from stepladder.collections.task import task
 
 
 @task(
+    prints="stepladder.commands.outputs.releases:Unlock",
     help={
         "env": "Environment whose locks to show.",
         "function": "Name of a function whose lock to show, `main` for the own one; default: all.",

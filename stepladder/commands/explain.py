@@ -1,4 +1,4 @@
-"""`inv explain`: what a kind of error means, why it happens, and how to fix it."""
+"""`inv explain`: what a kind of error means, why it happens, and how to fix it; and what `--json` prints."""
 
 from __future__ import annotations
 
@@ -33,6 +33,13 @@ def show(kind: str, console: Console) -> None:
         console.json(asdict(one))
         return
     console.fields([("kind", one.kind), ("means", one.means), ("why", one.why), ("fix", one.fix)])
+
+
+def show_schema(command: str, console: Console) -> None:
+    """Print the JSON Schema of what a command prints with `--json`. Raises `BadInputError` where there is none."""
+    from stepladder.commands import outputs
+
+    console.data(outputs.published(command).rstrip())
 
 
 def _list(kinds: dict[str, ErrorKind], console: Console) -> None:

@@ -75,8 +75,7 @@ class TimeLine:
 
     def _print(self, line: LogLine) -> None:
         if self._console.as_json:
-            record = {"time": _iso(line.time), **line.record()}
-            self._console.data(json.dumps(record, sort_keys=True, default=str))
+            self._console.json_line({"time": _iso(line.time), **line.record()})
             return
         if self._whole and line.platform:
             line = replace(line, message=line.raw)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
@@ -67,7 +67,7 @@ class RungStatus:
     release_id: str = ""
     released_at: str = ""
     requested_by: str = ""
-    weights: tuple[tuple[str, float], ...] = ()
+    weights: tuple[tuple[str, float], ...] = field(default=(), metadata={"json": dict[str, float]})
     health: str = ""
     lock: str = ""
     lock_job: str = ""
@@ -75,7 +75,7 @@ class RungStatus:
     drift: str = ""
     last_failure: str = ""
     last_result: str = ""
-    images: tuple[tuple[str, str], ...] = ()
+    images: tuple[tuple[str, str], ...] = field(default=(), metadata={"json": dict[str, str]})
     bad: tuple[BadMark, ...] = ()
     skipped_ladder: str = ""
     deleted: str = ""

@@ -152,6 +152,10 @@ class Console:
             readable = False
         self.data(text if readable else json.dumps(value, indent=2, sort_keys=True, default=str))
 
+    def json_line(self, value: Any) -> None:
+        """Print one of many JSON documents as data, on a line."""
+        self.data(json.dumps(value, sort_keys=True, default=str))
+
     def paint_data(self, text: str, colour: str) -> str:
         """Return `text` for standard output in a colour where colours are shown there."""
         return _painted(text, colour) if self._colour_data else text

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def folder(name: str) -> Path:
-    """Return the folder `template`, `terraform`, `function` or `docs`, of which a wheel has errors.yaml alone."""
+    """Return the folder `template`, `terraform`, `function` or `docs`, of which a wheel has what commands read."""
     package = Path(__file__).resolve().parent.parent
     for candidate in (package / "_data" / name, package.parent / name):
         if candidate.is_dir():

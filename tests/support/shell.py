@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import schemas
+
 from localcloud import daemon
 from stepladder.collections.local import FOLDER
 
@@ -60,8 +62,10 @@ class Shell:
             daemon.down(self.folder / FOLDER)
 
     def inv(self, command: str, code: int = 0, given: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a task; `given` is its standard input."""
-        return self.run(sys.executable, "-m", "invoke", *shlex.split(command), code=code, given=given)
+        """Run a task; `given` is its standard input. What it prints as JSON is what its schema says."""
+        done = self.run(sys.executable, "-m", "invoke", *shlex.split(command), code=code, given=given)
+        schemas.check_output(command, done.stdout)
+        return done
 
     def run(self, *argv: str, code: int = 0, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run a program."""
