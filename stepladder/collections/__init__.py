@@ -14,7 +14,7 @@ if not sys.flags.dont_write_bytecode:  # -B, PYTHONDONTWRITEBYTECODE
 TOP_LEVEL = ("deploy", "rollback", "smoke", "logs", "serve", "new", "explain", "unlock", "doctor")
 """Modules whose tasks stand at the top level."""
 
-NOUNS = ("status", "ledger", "tf", "image", "function", "local", "promote", "secrets", "ci", "aws")
+NOUNS = ("status", "ledger", "tf", "image", "function", "local", "preview", "promote", "secrets", "ci", "aws")
 """Modules that become a collection of their own name."""
 
 

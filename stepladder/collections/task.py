@@ -119,6 +119,7 @@ def _guarded(body: Callable[..., Any], command: str, *, reads_only: bool) -> Cal
             if not reads_only:
                 usage.refuse_dry(body, command, context, kwargs.get("env"))
             usage.check(body, command, context, args, kwargs)
+            usage.name_preview(context, kwargs)
             with run_scope.opened():
                 return body(context, *args, **kwargs)
         except StepladderError as error:

@@ -51,6 +51,15 @@ def refuse_dry(body: Callable[..., Any], command: str, context: Any, environment
     )
 
 
+def name_preview(context: Any, kwargs: dict[str, Any]) -> None:
+    """Put the preview of the job's change request in the place of `--env pr`."""
+    if kwargs.get("env") == "pr":
+        from stepladder.commands.previews import this
+        from stepladder.settings.load import from_context
+
+        kwargs["env"] = this(from_context(context))
+
+
 def missing(context: Any, command: str, flag: str) -> BadInputError:
     """Return the error for a flag that was not given; for `--env` it lists the environments there are."""
     if flag != "--env":

@@ -20,7 +20,7 @@ from stepladder.releases.review_comment import FORK, MARKER, Page
 from stepladder.settings.load import Settings
 
 FILE = "comment.md"
-_SPARE = 100  # characters for the marker
+_SPARE = 2000  # characters for the marker, and for the section of a preview
 
 
 def comment(settings: Settings, console: Console, forge: Forge | None = None) -> None:

@@ -17,6 +17,7 @@ from stepladder.core.files import write_text
 from stepladder.forge import github_api
 from stepladder.forge import remote as remotes
 from stepladder.forge.remote import GITHUB, GITLAB, Remote
+from stepladder.settings import previews
 from stepladder.settings.ci import APPROVAL, GITHUB_ISSUER
 from stepladder.settings.ci import GITLAB as GITLAB_URL
 from stepladder.settings.load import Settings
@@ -209,6 +210,9 @@ def variables(settings: Settings, forge: str) -> list[ForgeVariable]:
         ]
         if settings.promotion.policies[name].approval:
             made.append(_variable(settings, forge, "AWS_RELEASE_ROLE_ARN", f"{name}{APPROVAL}", release))
+    if settings.previews.enabled:
+        names = settings.names(previews.base_name(settings))
+        made.append(_variable(settings, forge, "AWS_PREVIEW_ROLE_ARN", "", names.role_arn(names.preview_role)))
     return made
 
 

@@ -18,6 +18,7 @@ from dataclasses import replace
 from stepladder.aws_lambda.alias import ALIAS_CHANGED
 from stepladder.commands import function_failures as failures
 from stepladder.commands import many_report as reports
+from stepladder.commands import preview_deploy
 from stepladder.commands.deploy import Deploy, DeployOptions, checked_commit
 from stepladder.commands.function_deploy import FunctionDeploy
 from stepladder.commands.many_images import SharedImages
@@ -307,6 +308,10 @@ def run(
     """
     chosen = {given(rung.settings, flag) for flag in flags}
     every = rung.settings.function_names
-    if every == ("",):
-        return Deploy(rung, images(rung), infra, request).run()
-    return DeployMany(rung, images, infra, request, [name for name in every if not chosen or name in chosen]).run()
+
+    def deploy() -> DeployReport | ManyReport:
+        if every == ("",):
+            return Deploy(rung, images(rung), infra, request).run()
+        return DeployMany(rung, images, infra, request, [name for name in every if not chosen or name in chosen]).run()
+
+    return preview_deploy.around(rung, deploy, dry_run=request.dry_run)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from stepladder.commands.deploy import DeployOptions
 from stepladder.commands.function_deploy import FunctionDeploy
+from stepladder.core.names import is_preview
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases import applied_root, drift, left_foundation
 from stepladder.releases.interfaces import Infrastructure
@@ -64,7 +65,9 @@ class SharedRoots:
         return any(step.act for step in self.steps)
 
     def may_apply(self, root: str) -> bool:
-        """Say whether a root may be applied though its inputs are as they were."""
+        """Say whether a root may be applied though its inputs are as they were; a preview leaves the foundation."""
+        if root == FOUNDATION and is_preview(self.rung.environment):
+            return False
         return self.mode != "never" and root not in self.applied
 
     def check_allowed(self) -> None:

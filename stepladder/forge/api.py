@@ -67,6 +67,17 @@ class Api:
         """Make one call and return its JSON; None for an answer without any. Raises `ApiError`, `PassingError`."""
         return self._answer(method, f"{self.base}{path}", body)[0]
 
+    def read(self, path: str) -> Mapping[str, Any]:
+        """Return the JSON object of a path; an empty one where the forge gives none. Never raises nor hangs."""
+        values: list[Any] = []
+
+        def act() -> Posted:
+            values.append(self.call("GET", path))
+            return Posted("unchanged")
+
+        self.attempted(act)
+        return values[-1] if values and isinstance(values[-1], dict) else {}
+
     def remove(self, path: str) -> None:
         """Delete something; that it is gone already is fine."""
         try:

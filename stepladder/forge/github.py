@@ -97,6 +97,22 @@ class GitHub(Forge):
             return Posted(problem="this job runs for no pull request")
         return github_api.comment(number, markdown, marker, self.comment_limit)
 
+    def section(self, number: str, markdown: str, marker: str, name: str) -> Posted:
+        """Write a section of our comment."""
+        from stepladder.forge import github_api
+
+        return github_api.section(number, markdown, marker, name, self.comment_limit)
+
+    def is_closed(self, number: str) -> bool | None:
+        """Ask for its state."""
+        from stepladder.forge import github_api
+
+        return github_api.is_closed(number)
+
+    def branch(self) -> str:
+        """Return the branch that is to be merged."""
+        return os.environ.get("GITHUB_HEAD_REF", "")
+
     def issue(self, title: str, markdown: str, marker: str) -> Posted:
         """Open or update the issue."""
         from stepladder.forge import github_api

@@ -23,7 +23,25 @@ _INSTALLATION = "ghs_"  # what the tokens of GitHub Apps begin with, a workflow'
 def comment(number: str, markdown: str, marker: str, limit: int) -> Posted:
     """Make a pull request have one comment with a marker; see `Forge.comment`."""
     text = sticky.cut_to(markdown, limit, marker)
-    return _posted("pull-requests: write", lambda api: sticky.post(_comments(api, number), "", text, marker))
+    return _posted("pull-requests: write", lambda api: sticky.post(_comments(api, number), "", text, marker, limit))
+
+
+def section(number: str, markdown: str, marker: str, name: str, limit: int) -> Posted:
+    """Make a pull request's comment with a marker have a section; see `Forge.section`."""
+
+    def act(api: Api) -> Posted:
+        return sticky.post_section(_comments(api, number), markdown, marker, name, limit)
+
+    return _posted("pull-requests: write", act)
+
+
+def is_closed(number: str) -> bool | None:
+    """Say whether a pull request is closed; None where GitHub doesn't say. https://docs.github.com/en/rest/pulls/pulls."""
+    api = _api("pull-requests: read")
+    if isinstance(api, str):
+        return None
+    raw = api.read(f"{_repository()}/pulls/{number}")
+    return {"closed": True, "open": False}.get(str(raw.get("state")))
 
 
 def issue(title: str, markdown: str, marker: str, limit: int) -> Posted:

@@ -105,6 +105,22 @@ class GitLab(Forge):
             return Posted(problem="this job runs for no merge request")
         return gitlab_api.comment(number, markdown, marker, self.comment_limit)
 
+    def section(self, number: str, markdown: str, marker: str, name: str) -> Posted:
+        """Write a section of our comment."""
+        from stepladder.forge import gitlab_api
+
+        return gitlab_api.section(number, markdown, marker, name, self.comment_limit)
+
+    def is_closed(self, number: str) -> bool | None:
+        """Ask for its state."""
+        from stepladder.forge import gitlab_api
+
+        return gitlab_api.is_closed(number)
+
+    def branch(self) -> str:
+        """Return the branch that is to be merged."""
+        return os.environ.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "")
+
     def issue(self, title: str, markdown: str, marker: str) -> Posted:
         """Open or update the issue."""
         from stepladder.forge import gitlab_api

@@ -24,7 +24,24 @@ _DESCRIPTION = 1_048_576
 def comment(number: str, markdown: str, marker: str, limit: int) -> Posted:
     """Make a merge request have one note with a marker; see `Forge.comment`."""
     text = sticky.cut_to(markdown, limit, marker)
-    return _posted(lambda api: sticky.post(_notes(api, number), "", text, marker))
+    return _posted(lambda api: sticky.post(_notes(api, number), "", text, marker, limit))
+
+
+def section(number: str, markdown: str, marker: str, name: str, limit: int) -> Posted:
+    """Make a merge request's note with a marker have a section; see `Forge.section`."""
+    return _posted(lambda api: sticky.post_section(_notes(api, number), markdown, marker, name, limit))
+
+
+def is_closed(number: str) -> bool | None:
+    """Say whether a merge request is closed or merged; None where GitLab doesn't say.
+
+    https://docs.gitlab.com/api/merge_requests/#get-single-mr
+    """
+    api = _api()
+    if isinstance(api, str):
+        return None
+    raw = api.read(f"/projects/{_project()}/merge_requests/{number}")
+    return {"closed": True, "merged": True, "locked": False, "opened": False}.get(str(raw.get("state")))
 
 
 def issue(title: str, markdown: str, marker: str) -> Posted:

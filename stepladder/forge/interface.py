@@ -115,6 +115,22 @@ class Forge(Protocol):
         """
         return Posted(problem=f"{self.name} has no change request to comment on")
 
+    def section(self, number: str, markdown: str, marker: str, name: str) -> Posted:  # noqa: ARG002 - no requests
+        """Make our comment with this marker on a change request say this in the section of this name.
+
+        The rest of the comment stays as it is. Without a comment one is made that says only this; an empty text takes
+        the section out. The change request needn't be the job's own.
+        """
+        return Posted(problem=f"{self.name} has no change request to comment on")
+
+    def is_closed(self, number: str) -> bool | None:  # noqa: ARG002 - a forge without change requests
+        """Say whether a change request is closed or merged; None where nobody may know."""
+        return None
+
+    def branch(self) -> str:
+        """Return the branch of the change request that the job runs for; empty where nobody knows it."""
+        return ""
+
     def issue(self, title: str, markdown: str, marker: str) -> Posted:  # noqa: ARG002 - a forge without issues
         """Make the repository have exactly one open issue of ours with this marker, and this title and text."""
         return Posted(problem=f"{self.name} has no issues")

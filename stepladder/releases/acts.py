@@ -186,7 +186,7 @@ class Acts:
         try:
             return self._prepare(step)
         except RepositoryMissingError as missing:
-            if self.mode == "never" or FOUNDATION in self.applied:
+            if self.mode == "never" or FOUNDATION in self.applied or names.is_preview(self.rung.environment):
                 raise
             self._guard()
             self.rung.console.warn(f"{missing.message}; the foundation is applied again")

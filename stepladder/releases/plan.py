@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import RefusedError
+from stepladder.core.names import is_preview
 from stepladder.core.release_facts import short
 from stepladder.ledger.schema import InfraRecord
 from stepladder.ledger.snapshot import Snapshot
@@ -152,6 +153,8 @@ def roots(
     if infra == "never":
         _check_applied(environment, {FOUNDATION: state.ledger.exists, SERVICE: state.alias is not None})
     foundation = _root(FOUNDATION, state.ledger.foundation, wanted.foundation_hash, infra, exists=state.ledger.exists)
+    if is_preview(environment):
+        foundation = PlannedStep(FOUNDATION, act=False, why="shared by all, which a preview leaves as it is")
     if leave_foundation and foundation.act and state.ledger.exists:
         foundation = PlannedStep(FOUNDATION, act=False, why=f"{foundation.why}; left to a person", left=True)
     service = _root(SERVICE, state.ledger.infra, wanted.service_hash, infra, exists=state.alias is not None)

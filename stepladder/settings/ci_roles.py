@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stepladder.core.names import Names
+from stepladder.settings import previews
 from stepladder.settings.ci import APPROVAL, Forge
 from stepladder.settings.load import Settings
 
@@ -39,13 +40,11 @@ def roles(settings: Settings) -> tuple[CiRole, ...]:
 
 
 def _roles(settings: Settings) -> Iterator[CiRole]:
-    previews: set[str] = set()
-    for name, environment in settings.environments.items():
+    for name in settings.environments:
         names = settings.names(name)
         for purpose in (PLAN, DEPLOY, RELEASE):
             yield _role(settings, names, names.ci_role(purpose), purpose)
-        if environment.account not in previews:
-            previews.add(environment.account)
+        if settings.previews.enabled and name == previews.base_name(settings):
             yield _role(settings, names, names.preview_role, PREVIEW)
 
 
@@ -59,8 +58,6 @@ def _role(settings: Settings, names: Names, name: str, purpose: str) -> CiRole:
 
 def _subjects(settings: Settings, forge: Forge, purpose: str, environment: str) -> tuple[str, ...]:
     branch = settings.ci.branch
-    if purpose == PLAN:
+    if purpose in {PLAN, PREVIEW}:
         return forge.of_branch(branch) + forge.of_pull_requests()
-    if purpose == PREVIEW:
-        return forge.of_pull_requests()
     return forge.of_environment(environment + (APPROVAL if purpose == RELEASE else ""), branch)

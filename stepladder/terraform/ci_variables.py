@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stepladder.settings import ci, codepipeline, locations, references
+from stepladder.settings import ci, codepipeline, locations, previews, references
 from stepladder.settings.load import Settings
 from stepladder.settings.triggers import Trigger
 
@@ -31,6 +31,12 @@ def has_pipeline(settings: Settings, environment: str) -> bool:
     """Say whether CodePipeline runs in an environment's location: that of the lowest rung."""
     is_primary = locations.of(settings, environment) == locations.primary(settings)
     return settings.codepipeline.enabled and is_primary
+
+
+def has_previews(settings: Settings, environment: str) -> bool:
+    """Say whether previews are made in an environment's location."""
+    base = previews.base_name(settings)
+    return settings.previews.enabled and locations.of(settings, environment) == locations.of(settings, base)
 
 
 def boundary(settings: Settings, environment: str) -> str:
@@ -58,7 +64,7 @@ def foundation(settings: Settings, environment: str) -> dict[str, Any]:
             "boundary": boundary(settings, environment) if settings.ci.permissions_boundary else "",
             "environments": {name: _environment(settings, name) for name in sorted(local)},
             "issuers": {name: _issuer(settings, forge, location, local) for name, forge in settings.ci.forges.items()},
-            "previews": bool(settings.ci.forges) and location == locations.primary(settings),
+            "previews": bool(settings.ci.forges) and has_previews(settings, environment),
             "primary": location == locations.primary(settings),
         },
         **({"codepipeline": codepipeline.foundation(settings)} if has_pipeline(settings, environment) else {}),

@@ -54,7 +54,9 @@ def later(at: Root) -> dict[str, Any]:
     settings, env = at.settings, at.environment
     named = functions.names(settings)
     if at.name == "foundation":
-        return ci_variables.foundation(settings, env.name) | ({"functions": True} if named else {})
+        more = {"functions": True} if named else {}
+        more |= {"previews": True} if ci_variables.has_previews(settings, env.name) else {}
+        return ci_variables.foundation(settings, env.name) | more
     every: dict[str, Any] = {"functions": {"main": settings.main, "names": sorted(named)}} if named else {}
     if any(policy.reads_metrics for policy in settings.promotion.policies.values()):
         every["judges_versions"] = True

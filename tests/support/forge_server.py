@@ -71,6 +71,8 @@ class ForgeServer:
         self.calls: list[tuple[str, str]] = []
         self.tokens: list[str] = []
         self.faults: list[Fault] = []
+        self.changes: dict[int, str] = {}
+        """The states of pull and merge requests by their numbers: open or opened, closed, merged."""
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
         forge = self
@@ -191,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _handle  # noqa: N815 - http.server's names
 
-    def _answer(
+    def _answer(  # noqa: PLR0911 - one for each route
         self, path: str, query: Mapping[str, list[str]], body: Mapping[str, Any], account: str
     ) -> tuple[int, Any, dict[str, str]]:
         forge = "gitlab" if path.startswith("/api/v4/") else "github"
@@ -202,6 +204,10 @@ class _Handler(BaseHTTPRequestHandler):
         base = f"/api/v4/projects/{PROJECT_ID}" if forge == "gitlab" else f"/repos/{REPOSITORY}"
         if not unquote(path).startswith(base):
             return 404, {"message": "Not Found"}, {}
+        change = re.fullmatch(r"/(?:pulls|merge_requests)/(\d+)", path[len(base) :])
+        if change and self.command == "GET":
+            state = self.server_forge.changes.get(int(change[1]), "")
+            return (200, {"state": state}, {}) if state else (404, {"message": "Not Found"}, {})
         limit, text = LIMITS[forge], body.get("body") or body.get("description") or ""
         if len(text) > limit:
             return 422, {"message": f"Validation Failed: body is too long (maximum is {limit} characters)"}, {}

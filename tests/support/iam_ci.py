@@ -253,7 +253,9 @@ PREVIEWS: tuple[Forbidden, ...] = (
     ("lambda:InvokeFunction", function("sample-pr-1:live"), {}),
     ("s3:PutObject", f"{STATES}/pr-1/service.tfstate", {}),
     ("dynamodb:PutItem", TABLE, item("env#pr-1")),
-    ("ecr:PutImage", f"arn:aws:ecr:{AT}:repository/sample-pr-1", {}),
+    ("dynamodb:PutItem", TABLE, item("previews")),
+    ("dynamodb:Query", TABLE, item("previews")),
+    ("ecr:PutImage", f"arn:aws:ecr:{AT}:repository/sample-pr-images", {}),
 )
 """What a preview's job may."""
 OF_PREVIEWS = (

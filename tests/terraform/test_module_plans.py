@@ -133,6 +133,7 @@ def ci_of(project: str, rungs: list[str], region: str, functions: Any = None, **
         },
         "environments": dict.fromkeys(rungs, place),
         "functions": functions or {},
+        "previews": {"enabled": True},
         "project": project,
         "rungs": rungs,
         "triggers": [
@@ -188,7 +189,7 @@ CI_OF_TWO = ci_of("sample", ["staging", "production"], "eu-west-1", older_subjec
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "foundation": ("foundation", {}),
     "codepipeline": ("foundation", codepipeline_alone()),
-    "ci": ("foundation", {"ci": CI_OF_TWO}),
+    "ci": ("foundation", {"ci": CI_OF_TWO, "previews": True}),
     "longest": ("foundation", LONGEST),
     "cimany": (
         "foundation",
@@ -673,7 +674,7 @@ def test_no_policy_names_two_statements_alike(planned, call):
     """IAM refuses it, when the policy is made."""
     for address, values in planned.values[call].items():
         for argument in ("assume_role_policy", "policy"):
-            if values.get(argument):
+            if values.get(argument) and not address.startswith("aws_ecr_lifecycle_policy"):
                 names = [each["Sid"] for each in json.loads(values[argument])["Statement"] if "Sid" in each]
                 assert len(names) == len(set(names)), f"{address}: {sorted(names)}"
 
@@ -773,5 +774,18 @@ def test_buckets_and_images_have_no_way_in_by_accident(planned, call):
 
 
 def test_no_rule_expires_an_image_that_may_be_live(planned):
+    """Of previews, which nobody promotes, more images are kept than all can serve: 100 at once, 30 days at most."""
     for call in FOUNDATIONS:
-        assert not [address for address in planned.values[call] if address.startswith("aws_ecr_lifecycle_policy")]
+        rules = {address: value for address, value in planned.values[call].items() if "aws_ecr_lifecycle" in address}
+        assert set(rules) == ({'aws_ecr_lifecycle_policy.previews["this"]'} if call == "ci" else set())
+        for value in rules.values():
+            assert value["repository"] == "sample-pr-images"
+            (rule,) = json.loads(value["policy"])["rules"]
+            assert rule["selection"]["countNumber"] == 3000
+
+
+def test_the_functions_of_previews_alone_pull_the_images_of_previews(planned):
+    policy = json.loads(planned.one("ci", 'aws_ecr_repository_policy.previews["this"]')["policy"])
+    (pull,) = policy["Statement"]
+    functions = "arn:aws:lambda:eu-west-1:123456789012:function:sample-pr-*"
+    assert pull["Condition"]["StringLike"]["aws:SourceArn"] in (functions, [functions])

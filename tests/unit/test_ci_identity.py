@@ -149,7 +149,7 @@ def forge() -> Iterator[GitHubServer]:
 
 def run(ci: dict[str, Any], iam: FakeIam | None = None, **options: Any) -> tuple[Any, StepladderError | None]:
     """The record of the command, and the error that it ended with."""
-    settings = load.load({"project": "orders", "environments": PLACES, "ci": ci}, Path())
+    settings = load.load({"project": "orders", "environments": PLACES, "ci": ci, "previews": {"enabled": True}}, Path())
     out = io.StringIO()
     caught = None
     try:
@@ -170,7 +170,7 @@ def run(ci: dict[str, Any], iam: FakeIam | None = None, **options: Any) -> tuple
 
 def shown(ci: dict[str, Any], iam: FakeIam | None = None, **options: Any) -> str:
     """What a person reads of it, on both streams."""
-    settings = load.load({"project": "orders", "environments": PLACES, "ci": ci}, Path())
+    settings = load.load({"project": "orders", "environments": PLACES, "ci": ci, "previews": {"enabled": True}}, Path())
     text = io.StringIO()
     try:
         identity.show(
@@ -204,7 +204,7 @@ class TestExpectations:
             "orders-ci-plan-staging": [f"{repository}:ref:refs/heads/main", f"{repository}:pull_request"],
             "orders-ci-deploy-staging": [f"{repository}:environment:staging"],
             "orders-ci-release-staging": [f"{repository}:environment:staging-approval"],
-            "orders-ci-preview": [f"{repository}:pull_request"],
+            "orders-ci-preview": [f"{repository}:ref:refs/heads/main", f"{repository}:pull_request"],
             "orders-ci-plan-production": [f"{repository}:ref:refs/heads/main", f"{repository}:pull_request"],
             "orders-ci-deploy-production": [f"{repository}:environment:production"],
             "orders-ci-release-production": [f"{repository}:environment:production-approval"],
@@ -546,5 +546,7 @@ class TestPoliciesInAws:
             "gitlab": {"project": "acme/shop/orders", "url": "https://git.example.com/gitlab"},
         }
         environments = {"staging": place, "production": place}
-        settings = load.load({"project": "sample", "environments": environments, "ci": ci}, Path())
+        settings = load.load(
+            {"project": "sample", "environments": environments, "ci": ci, "previews": {"enabled": True}}, Path()
+        )
         assert {each.name: trust.facts(identity.trusted(each)) for each in ci_roles.roles(settings)} == made

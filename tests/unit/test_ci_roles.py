@@ -38,7 +38,7 @@ SUBJECTS = {
         for form in (IMMUTABLE, OLDER)
         for what, roles in {
             "pull_request": {*PLANS, "preview"},
-            "ref:refs/heads/main": PLANS,
+            "ref:refs/heads/main": {*PLANS, "preview"},
             "environment:staging": {"deploy-staging"},
             "environment:production": {"deploy-production"},
             "environment:staging-approval": {"release-staging"},

@@ -12,7 +12,7 @@ import forge_server
 import pytest
 from forge_server import REPOSITORY, ForgeServer
 
-from stepladder.forge import api, github, gitlab
+from stepladder.forge import api, github, gitlab, sticky
 from stepladder.forge.interface import Annotation, Forge
 
 FORGES: Mapping[str, Forge] = {"github": github.FORGE, "gitlab": gitlab.FORGE}
@@ -342,3 +342,93 @@ def _github_outputs(text: str) -> dict[str, str]:
             value.append(inner)
         values[name] = "\n".join(value)
     return values
+
+
+def preview(name: str, text: str = "**preview** at https://x/", number: str = "7"):
+    return FORGES[name].section(number, text, MARKER, "preview")
+
+
+def test_a_section_stands_in_the_one_comment_and_outlives_its_text(name: str, forge: ForgeServer) -> None:
+    comment(name, "one")
+    assert preview(name).how == "updated"
+    assert comment(name, "two").how == "updated"
+    (body,) = forge.comments
+    assert body.startswith(f"<!-- {MARKER} -->\ntwo\n")
+    assert body.count("**preview** at https://x/") == 1
+    assert (comment(name, "two").how, preview(name).how) == ("unchanged", "unchanged")
+    preview(name, "~~preview~~ destroyed")
+    assert (len(forge.comments), "https://x/" in forge.comments[0]) == (1, False)
+    assert forge.comments[0].startswith(f"<!-- {MARKER} -->\ntwo\n")
+    preview(name, "")
+    assert forge.comments == [f"<!-- {MARKER} -->\ntwo"]
+
+
+def test_a_section_that_comes_first_makes_the_comment_that_the_text_then_goes_into(
+    name: str, forge: ForgeServer
+) -> None:
+    assert preview(name).how == "created"
+    assert comment(name, "one").how == "updated"
+    (body,) = forge.comments
+    assert body.startswith(f"<!-- {MARKER} -->\none\n")
+    assert "**preview** at https://x/" in body
+    assert preview(name, "", number="8").how == "unchanged"
+
+
+def test_a_comment_with_a_section_is_as_long_as_a_forge_takes(name: str, forge: ForgeServer) -> None:
+    preview(name)
+    assert comment(name, "x" * FORGES[name].comment_limit).done
+    assert len(forge.comments[0]) <= FORGES[name].comment_limit
+    assert "**preview** at https://x/" in forge.comments[0]
+
+
+def test_a_section_that_another_job_overwrites_is_written_again(
+    name: str, forge: ForgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comment(name, "one")
+    lost = []
+
+    def other_job(items: sticky.Items, marker: str) -> list[sticky.Item]:
+        own = found(items, marker)
+        if not lost and "preview" in own[0].body:
+            lost.append(own[0].id)
+            forge.entries[0].body = f"<!-- {MARKER} -->\nby another job"
+            own = found(items, marker)
+        return own
+
+    found = sticky.with_marker
+    monkeypatch.setattr(sticky, "with_marker", other_job)
+    assert preview(name).how == "updated"
+    assert lost
+    assert "by another job" in forge.comments[0]
+    assert "**preview** at https://x/" in forge.comments[0]
+
+
+@pytest.mark.parametrize(
+    ("state", "closed"),
+    [("open", False), ("opened", False), ("closed", True), ("merged", True), ("", None), ("odd", None)],
+)
+def test_a_forge_says_whether_a_change_is_closed(
+    name: str, forge: ForgeServer, state: str, closed: bool | None
+) -> None:
+    forge.changes[7] = state
+    known = {"github": {"open", "closed"}, "gitlab": {"opened", "closed", "merged"}}[name]
+    assert FORGES[name].is_closed("7") is (closed if state in known else None)
+
+
+def test_without_a_token_nobody_knows_whether_a_change_is_closed(
+    name: str, forge: ForgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forge.changes[7] = "closed"
+    monkeypatch.delenv(TOKENS[name])
+    assert FORGES[name].is_closed("7") is None
+    assert preview(name).problem
+
+
+@pytest.mark.parametrize("status", [0, 403, 500])
+def test_a_forge_that_fails_says_nothing_of_a_change(
+    name: str, forge: ForgeServer, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "sleep", lambda _: None)
+    forge.changes[7] = "closed"
+    forge.fail(status)
+    assert FORGES[name].is_closed("7") is None

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from stepladder.core.aws import Aws, error_code
 from stepladder.core.errors import RefusedError, RepositoryMissingError
-from stepladder.core.names import Names
+from stepladder.core.names import Names, is_preview
 from stepladder.images.registry.client import RegistryClient
 
 _BATCH = 100  # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html
@@ -88,10 +88,12 @@ def held(aws: Aws, names: Names, digests: Sequence[str]) -> set[str]:
 def missing(names: Names) -> RepositoryMissingError:
     """Return the error for a repository that nobody has made yet, or that somebody deleted."""
     where = f"--env {names.environment} --root foundation"
+    alone = f"`inv tf.plan {where}`, then `inv tf.apply {where}`"
+    hint = f"make it (again): `inv deploy --env {names.environment} --infra always`; or it alone: {alone}"
+    if is_preview(names.environment):
+        hint = f"the foundation makes it for all previews, and a person applies that: {alone}"
     return RepositoryMissingError(
-        f"there is no ECR repository {names.repository} in {names.account}, {names.region}",
-        hint=f"make it (again): `inv deploy --env {names.environment} --infra always`; "
-        f"or it alone: `inv tf.plan {where}`, then `inv tf.apply {where}`",
+        f"there is no ECR repository {names.repository} in {names.account}, {names.region}", hint=hint
     )
 
 

@@ -30,7 +30,7 @@ locals {
     } },
     { for each in local.ci_previews : each => {
       description = "Makes and destroys previews, which are named pr-, and reaches nothing else"
-      subjects    = { for forge, issuer in local.ci_issuers : forge => issuer.subjects.pull_requests }
+      subjects    = { for forge, issuer in local.ci_issuers : forge => concat(issuer.subjects.branch, issuer.subjects.pull_requests) }
       policies    = ["preview-read", "preview-apply", "preview-triggers", "preview-release"]
     } },
   )

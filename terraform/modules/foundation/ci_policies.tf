@@ -30,9 +30,14 @@ locals {
       Sid       = "ReadTheLedger"
       Action    = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
       Resource  = [local.ci_table]
-      Condition = { for test, keys in local.ci_own_items : test => { "dynamodb:LeadingKeys" = test == "Null" ? keys : ["command#pr-*", "digest#*", "env#pr-*", "root#*"] } }
+      Condition = { for test, keys in local.ci_own_items : test => { "dynamodb:LeadingKeys" = test == "Null" ? keys : ["command#pr-*", "digest#*", "env#pr-*", "previews", "root#*"] } }
     }],
     [merge(local.ci_read_logs, { Resource = [for end in ["", ":*"] : "${local.ci_regional.logs}:log-group:/aws/lambda/${var.project}-pr-*${end}"] })],
+    [{
+      Sid      = "ReadTheImage"
+      Action   = ["ecr:DescribeImages", "ecr:GetRepositoryPolicy"]
+      Resource = [local.ci_preview_image]
+    }],
     local.ci_read_nameless,
   )
 

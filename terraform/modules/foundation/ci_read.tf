@@ -33,6 +33,8 @@ locals {
   ci_artifacts = "${local.bucket_arn_prefix}${local.buckets.artifacts}"
   ci_image     = "${local.ci_regional.ecr}:repository/${var.project}"
 
+  ci_preview_image = "${local.ci_image}-pr-images"
+
   # The roles of a service, and to whom they are passed.
   ci_service_roles = { for key, service in local.ci_services : key => {
     codedeploy = "${local.ci_iam}:role/${service.name}-${local.ci_any[key]}codedeploy"

@@ -20,7 +20,7 @@ locals {
         Sid       = "WriteTheLedger"
         Action    = local.ci_ledger_writes
         Resource  = [local.ci_table]
-        Condition = { for test, keys in local.ci_own_items : test => { "dynamodb:LeadingKeys" = test == "Null" ? keys : concat(flatten([for end in concat([""], local.ci_many[key]) : ["env#${service.state}${end}", "command#${service.state}${end}"]]), key == "preview" ? [] : ["digest#*"]) } }
+        Condition = { for test, keys in local.ci_own_items : test => { "dynamodb:LeadingKeys" = test == "Null" ? keys : concat(flatten([for end in concat([""], local.ci_many[key]) : ["env#${service.state}${end}", "command#${service.state}${end}"]]), [key == "preview" ? "previews" : "digest#*"]) } }
       },
       {
         Sid      = "StopDeployments" # by the service authorization reference it has no resource to name
@@ -31,7 +31,7 @@ locals {
   ) }
 
   # The lowest rung's image is built by the job that deploys there, and a preview's by its own.
-  ci_push = { for key, repository in { image = local.ci_image, preview = "${local.ci_regional.ecr}:repository/${var.project}-pr-*" } : key => {
+  ci_push = { for key, repository in { image = local.ci_image, preview = local.ci_preview_image } : key => {
     Sid      = "PushTheImage"
     Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"]
     Resource = [repository]

@@ -121,6 +121,13 @@ variable "noncurrent_version_days" {
   }
 }
 
+variable "previews" {
+  description = "Whether previews of pull and merge requests are made here, whose images have a repository of their own. Made from the settings `previews`."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "project" {
   description = "The project: it begins every name. At most 24 lower-case letters, digits and single hyphens."
   type        = string

@@ -149,7 +149,7 @@ variable "environment" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9]{1,11}$", var.environment))
+    condition     = can(regex("^([a-z][a-z0-9]{1,11}|pr-[1-9][0-9]{0,8})$", var.environment))
     error_message = "environment must be 2 to 12 lower-case letters and digits, beginning with a letter."
   }
 }

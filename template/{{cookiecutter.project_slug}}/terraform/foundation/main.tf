@@ -8,6 +8,7 @@ module "foundation" {
   environments            = var.environments
   functions               = var.functions
   noncurrent_version_days = var.noncurrent_version_days
+  previews                = var.previews
   project                 = var.project
   region                  = var.region
 }

@@ -1,0 +1,192 @@
+"""`inv preview.*`: list the previews, destroy one, destroy those whose time is over, show one on its change request.
+
+What is destroyed goes by `destroy_environment`, as of any environment. It may be repeated: one that was cut off is
+listed until all of it is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import Any
+
+from stepladder.core.clock import seconds_of
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError, LockedError, StepladderError
+from stepladder.core.names import is_preview, preview, preview_number
+from stepladder.core.tables import Column
+from stepladder.forge import registered
+from stepladder.forge.interface import Forge, Posted
+from stepladder.ledger.schema import Preview
+from stepladder.ledger.snapshot import Snapshot
+from stepladder.releases import preview_file
+from stepladder.releases.review_comment import MARKER
+from stepladder.releases.rung import Rung
+from stepladder.settings import previews
+from stepladder.settings.load import Settings
+
+THIS = "pr"
+"""What `--env` says for the preview of the change request that the job runs for."""
+HEAD = ("preview", Column("branch", least=10), "since", "until", Column("url", least=20, spare=1))
+CLOSED, OVER, HALF = "its change is closed", "its time is over", "it was half destroyed"
+Destroy = Callable[[Settings, str], Any]
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What became of one preview in a sweep, and why it was to go. `result` is kept for one that stays."""
+
+    environment: str
+    result: str
+    why: str = ""
+
+
+def this(settings: Settings, forge: Forge | None = None) -> str:
+    """Return the environment that `--env pr` means. Raises `BadInputError` outside of a change request's job."""
+    if THIS in settings.environments:
+        return THIS
+    number = (forge or registered.current()).change_request()
+    if not is_preview(preview(number)):
+        raise BadInputError(
+            "`--env pr` is the preview of this job's pull or merge request, and this job runs for none",
+            kind="unknown-environment",
+            hint="name the preview by its number, such as pr-123; `inv preview` lists those that there are",
+        )
+    return preview(number)
+
+
+def show(rung: Rung) -> None:
+    """List the previews that exist. `rung` is the environment that they are derived from."""
+    records = rung.ledger.previews()
+    console = rung.console
+    if console.as_json:
+        console.json({"previews": {name: asdict(record) for name, record in records.items()}})
+        return
+    if not records:
+        console.line("there are no previews")
+        return
+    rows = [[name, each.branch, each.since, each.until, each.url] for name, each in records.items()]
+    console.table(HEAD, rows)
+
+
+def destroy(rung: Rung, act: Destroy | None = None, forge: Forge | None = None, why: str = "") -> None:
+    """Destroy one preview, and strike it out in its comment. Raises `BadInputError` for any other environment."""
+    check_name(rung.environment)
+    record = rung.ledger.previews().get(rung.environment)
+    report = (act or _destroy(rung.console))(rung.settings, rung.environment)
+    rung.ledger.forget_preview(rung.environment)
+    posted = _strike(rung.environment, record, why or "the change is closed, or somebody asked for it", forge)
+    if posted.problem and registered.is_detected():
+        rung.console.warn(f"its comment still shows it: {posted.problem}")
+    if rung.console.as_json:
+        rung.console.json(report.record() | {"comment": asdict(posted)})
+
+
+def check_name(environment: str) -> None:
+    """Refuse an environment that is no preview."""
+    if not is_preview(environment):
+        raise BadInputError(
+            f"{environment} is no preview",
+            kind="bad-arguments",
+            hint="`inv preview` lists the previews",
+        )
+
+
+def sweep(
+    rung: Rung, *, dry_run: bool = False, most: int = 20, act: Destroy | None = None, forge: Forge | None = None
+) -> list[Swept]:
+    """Destroy the previews whose time is over, whose change is closed, or that are half destroyed; the oldest first.
+
+    At most `most` at once. One that fails stops no other. Raises `StepladderError` at the end when any failed.
+    """
+    forge = forge or registered.current()
+    records = rung.ledger.previews()
+    now = rung.clock.now() + rung.ledger.offset
+    snapshots = rung.ledger.snapshots(list(records)) if records else {}
+    reasons = {name: _why(name, record, snapshots[name], now, forge) for name, record in records.items()}
+    wanted = sorted((name for name, why in reasons.items() if why), key=lambda name: records[name].until)
+    swept = [Swept(name, "kept") for name, why in reasons.items() if not why]
+    swept += [Swept(name, "left", reasons[name]) for name in wanted[most:]]
+    for name in wanted[:most]:
+        swept.append(_swept(rung, name, reasons[name], records[name], dry_run=dry_run, act=act, forge=forge))
+    _report(rung.console, swept)
+    failed = [each.environment for each in swept if each.result.startswith("failed")]
+    if failed:
+        raise StepladderError(
+            f"not destroyed: {', '.join(failed)}",
+            kind="preview-left",
+            hint=f"see why: `inv preview.destroy --env {failed[0]}`; the next sweep tries again",
+        )
+    return swept
+
+
+def comment(settings: Settings, console: Console, environment: str, forge: Forge | None = None) -> None:
+    """Show a preview in a section of its change request's comment. What a forge refuses is a warning."""
+    check_name(environment)
+    forge = forge or registered.current()
+    text = preview_file.rendered(preview_file.read(settings, environment), forge.job_url())
+    posted = forge.section(preview_number(environment), text, MARKER, preview_file.SECTION)
+    if posted.done:
+        console.line(f"the comment is {posted.how}{f': {posted.url}' if posted.url else ''}")
+    else:
+        console.warn(f"no comment: {posted.problem}")
+    if not forge.summary(text) and not posted.done and not console.as_json:
+        console.data(text)
+    if console.as_json:
+        console.json({"comment": asdict(posted), "environment": environment})
+
+
+def base(settings: Settings) -> str:
+    """Return the environment that previews are derived from. Raises `BadInputError` where the project makes none."""
+    previews.derived(settings, preview("1"))
+    return previews.base_name(settings)
+
+
+def _why(name: str, record: Preview, snapshot: Snapshot, now: float, forge: Forge) -> str:
+    """Return why a preview is to go; empty for one that stays."""
+    if getattr(snapshot, "destroying", None):
+        return HALF
+    if seconds_of(record.until) <= now:
+        return OVER
+    return CLOSED if forge.is_closed(preview_number(name)) else ""
+
+
+def _swept(
+    rung: Rung, name: str, why: str, record: Preview, *, dry_run: bool, act: Destroy | None, forge: Forge
+) -> Swept:
+    if dry_run:
+        return Swept(name, "would be destroyed", why)
+    if rung.ledger.previews().get(name) != record:
+        return Swept(name, "kept", "it was deployed, or destroyed, meanwhile")
+    try:
+        (act or _destroy(rung.console))(rung.settings, name)
+        rung.ledger.forget_preview(name)
+    except LockedError as error:
+        return Swept(name, "busy", error.message)
+    except StepladderError as error:
+        return Swept(name, f"failed: {error.message}", why)
+    _strike(name, record, why, forge)
+    return Swept(name, "destroyed", why)
+
+
+def _report(console: Console, swept: list[Swept]) -> None:
+    if console.as_json:
+        console.json({"previews": [asdict(each) for each in swept]})
+        return
+    if not swept:
+        console.line("there are no previews")
+    for each in swept:
+        console.line(f"{each.environment}: {each.result}{f' ({each.why})' if each.why else ''}")
+
+
+def _strike(environment: str, record: Preview | None, why: str, forge: Forge | None) -> Posted:
+    text = preview_file.struck_out(environment, record.url if record else "", why)
+    forge = forge or registered.current()
+    return forge.section(preview_number(environment), text, MARKER, preview_file.SECTION)
+
+
+def _destroy(console: Console) -> Destroy:
+    destroy_environment = import_module("stepladder.commands.destroy").destroy_environment
+
+    return lambda settings, environment: destroy_environment(settings, environment, confirmed=True, console=console)

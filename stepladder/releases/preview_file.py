@@ -1,0 +1,81 @@
+"""The file that a deploy of a preview leaves: `.stepladder/preview/<environment>.json`, for the job that comments.
+
+The job that deploys runs the code of a change and has an identity at AWS. The one that comments has none.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from stepladder.core.display import cut, one_line
+from stepladder.core.files import write_text
+from stepladder.core.markdown import code, plain
+from stepladder.settings.load import Settings
+
+FOLDER = "preview"
+SECTION = "preview"
+_LONGEST = 500
+
+
+@dataclass(frozen=True)
+class PreviewResult:
+    """How the last deploy of a preview ended. `problem` says why it failed; `result` is empty where nobody knows."""
+
+    environment: str
+    result: str = ""
+    url: str = ""
+    version: str = ""
+    commit: str = ""
+    until: str = ""
+    signed: bool = False
+    problem: str = ""
+
+
+def write(settings: Settings, result: PreviewResult) -> None:
+    """Write the file; a disk that takes none stops no deploy."""
+    try:
+        write_text(_path(settings, result.environment), json.dumps(asdict(result), indent=2, sort_keys=True) + "\n")
+    except OSError:
+        return
+
+
+def read(settings: Settings, environment: str) -> PreviewResult:
+    """Read the file; without one, or with one of another shape, nothing is known."""
+    try:
+        raw = json.loads(_path(settings, environment).read_text("utf-8"))
+        texts = {each.name: str(raw.get(each.name, "")) for each in fields(PreviewResult) if each.name != "signed"}
+        return replace(PreviewResult(**texts, signed=raw.get("signed") is True), environment=environment)
+    except (AttributeError, OSError, RecursionError, ValueError):
+        return PreviewResult(environment)
+
+
+def rendered(result: PreviewResult, job_url: str) -> str:
+    """Return the section of the comment."""
+    name = f"**preview** {code(result.environment)}"
+    job = f"[job]({job_url})" if job_url else "job"
+    if not result.result:
+        return f"{name}: it was not deployed, see the {job}."
+    if result.problem:
+        return f"{name}: the deploy failed, see the {job}. {code(cut(one_line(result.problem), _LONGEST))}"
+    where = _shown(result.url) if result.url else f"no URL: `inv function.invoke --env {result.environment}` calls it"
+    signed = f" (signed requests only: `inv function.invoke --env {result.environment}`)" if result.signed else ""
+    commit = f" of {code(result.commit[:12])}" if result.commit else ""
+    version = f"version {plain(result.version)}{commit}" if result.version else "deployed"
+    until = f", or on {plain(result.until[:10])} without another deploy" if result.until else ""
+    return f"{name}: {where}{signed}\n\n{version}; it is destroyed when this is closed{until}."
+
+
+def struck_out(environment: str, url: str, why: str) -> str:
+    """Return the section of a preview that is gone."""
+    before = f" {_shown(url)}" if url else ""
+    return f"~~**preview** {code(environment)}{before}~~ destroyed: {plain(why)}."
+
+
+def _shown(url: str) -> str:
+    return f"<{url}>" if url.startswith("https://") and url.isascii() and not set(url) & set('<> \n"`|') else code(url)
+
+
+def _path(settings: Settings, environment: str) -> Path:
+    return settings.build_dir / FOLDER / f"{environment}.json"
