@@ -6,11 +6,17 @@ from typing import Any
 
 from stepladder.collections.task import task
 
-ENV = "Preview, such as pr-123; `pr` is that of the pull or merge request that the job runs for."
+ENV = "Name of the preview, such as pr-123; `pr` is that of the pull or merge request that the job runs for."
 JSON = "Print one JSON document."
 
 
-@task(default=True, reads_only=True, help={"json": JSON}, auto_shortflags=False)
+@task(
+    default=True,
+    reads_only=True,
+    prints="stepladder.commands.outputs.previews:PreviewsRecord",
+    help={"json": JSON},
+    auto_shortflags=False,
+)
 def show(c: Any, json: bool = False) -> None:
     """Show the previews that exist: branch, since when, until when, URL."""
     from stepladder.commands import previews
@@ -20,17 +26,21 @@ def show(c: Any, json: bool = False) -> None:
     previews.show(opened(c, previews.base(from_context(c)), "inv preview", as_json=json))
 
 
-@task(help={"env": ENV, "json": JSON}, auto_shortflags=False)
+@task(
+    prints="stepladder.commands.outputs.previews:DestroyedPreview",
+    help={"env": ENV, "json": JSON},
+    auto_shortflags=False,
+)
 def destroy(c: Any, env: str, json: bool = False) -> None:
     """Destroy one preview, all that it made; run again, it goes on where it was cut off."""
     from stepladder.commands import previews
     from stepladder.releases.rung import opened
 
-    previews.check_name(env)
     previews.destroy(opened(c, env, "inv preview.destroy", as_json=json, acting=True))
 
 
 @task(
+    prints="stepladder.commands.outputs.previews:SweepRecord",
     help={
         "dry_run": "Print what would be destroyed; destroy nothing.",
         "most": "Number of previews to destroy at most.",
@@ -49,7 +59,9 @@ def sweep(c: Any, dry_run: bool = False, most: int = 20, json: bool = False) -> 
     previews.sweep(rung, dry_run=dry_run, most=most)
 
 
-@task(help={"env": ENV, "json": JSON}, auto_shortflags=False)
+@task(
+    prints="stepladder.commands.outputs.previews:PreviewComment", help={"env": ENV, "json": JSON}, auto_shortflags=False
+)
 def comment(c: Any, env: str, json: bool = False) -> None:
     """Show a preview in the comment of its change request, from the file that its deploy left."""
     from stepladder.commands import previews

@@ -72,7 +72,7 @@ def show(rung: Rung) -> None:
 
 def destroy(rung: Rung, act: Destroy | None = None, forge: Forge | None = None, why: str = "") -> None:
     """Destroy one preview, and strike it out in its comment. Raises `BadInputError` for any other environment."""
-    check_name(rung.environment)
+    check_name(rung.settings, rung.environment)
     record = rung.ledger.previews().get(rung.environment)
     report = (act or _destroy(rung.console))(rung.settings, rung.environment)
     rung.ledger.forget_preview(rung.environment)
@@ -80,11 +80,12 @@ def destroy(rung: Rung, act: Destroy | None = None, forge: Forge | None = None, 
     if posted.problem and registered.is_detected():
         rung.console.warn(f"its comment still shows it: {posted.problem}")
     if rung.console.as_json:
-        rung.console.json(report.record() | {"comment": asdict(posted)})
+        rung.console.json({"environment": rung.environment, "result": report.result, "comment": asdict(posted)})
 
 
-def check_name(environment: str) -> None:
-    """Refuse an environment that is no preview."""
+def check_name(settings: Settings, environment: str) -> None:
+    """Raise `BadInputError` for an environment that is no preview, or that isn't there."""
+    settings.environment(environment)
     if not is_preview(environment):
         raise BadInputError(
             f"{environment} is no preview",
@@ -123,7 +124,7 @@ def sweep(
 
 def comment(settings: Settings, console: Console, environment: str, forge: Forge | None = None) -> None:
     """Show a preview in a section of its change request's comment. What a forge refuses is a warning."""
-    check_name(environment)
+    check_name(settings, environment)
     forge = forge or registered.current()
     text = preview_file.rendered(preview_file.read(settings, environment), forge.job_url())
     posted = forge.section(preview_number(environment), text, MARKER, preview_file.SECTION)

@@ -24,6 +24,7 @@ VERBS = {
     "Check",
     "Delete",
     "Deploy",
+    "Destroy",
     "Explain",
     "Fix",
     "Keep",
