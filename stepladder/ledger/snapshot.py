@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stepladder.ledger.schema import Current, Holder, InfraRecord
+
+if TYPE_CHECKING:
+    from stepladder.ledger.destruction import Destruction
 
 
 @dataclass(frozen=True)
@@ -17,10 +21,14 @@ class Holding:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One environment as the ledger has it; `exists` is false before the foundation is there."""
+    """One environment as the ledger has it; `exists` is false before the foundation is there.
+
+    `destroying` is a destroy that began and has not ended.
+    """
 
     exists: bool
     lock: Holder | None = None
     current: Current | None = None
     infra: InfraRecord | None = None
     foundation: InfraRecord | None = None
+    destroying: Destruction | None = None

@@ -11,6 +11,7 @@ from stepladder.core.errors import LockedError
 from stepladder.core.names import split_target
 from stepladder.ledger import schema
 from stepladder.ledger.command_runs import CommandRuns
+from stepladder.ledger.destruction import DESTROY, Destruction
 from stepladder.ledger.items import CONDITION_FAILED, NOT_FOUND
 from stepladder.ledger.schema import Bad, Current, Holder, InfraRecord, ReleaseEntry
 from stepladder.ledger.snapshot import Holding, Snapshot
@@ -44,7 +45,8 @@ class Ledger(CommandRuns):
         """
         foundation = schema.ROOT.key(root="foundation")
         services = {target: schema.SERVICE.key(environment=split_target(target)[0]) for target in targets}
-        keys = [foundation, *services.values()]
+        destroys = {target: DESTROY.key(environment=split_target(target)[0]) for target in targets}
+        keys = [foundation, *services.values(), *destroys.values()]
         for target in targets:
             keys += [kind.key(environment=target) for kind in (schema.LOCK, schema.CURRENT)]
         try:
@@ -62,6 +64,7 @@ class Ledger(CommandRuns):
                 current=schema.record(Current, items.get(_name(schema.CURRENT.key(environment=target)))),
                 infra=infra.of_function(split_target(target)[1]) if infra else None,
                 foundation=schema.record(InfraRecord, items.get(_name(foundation))),
+                destroying=schema.record(Destruction, items.get(_name(destroys[target]))),
             )
         return read
 
