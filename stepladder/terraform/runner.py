@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,13 +84,19 @@ class Runner:
         self.backend = "s3"
         self._write_stamp()
 
-    def plan(self, out: Path, *, lock: bool = True, lock_timeout: int = LOCK_TIMEOUT) -> tuple[bool, Watch]:
-        """Plan into `out` (0600); return whether anything would change, and what was seen."""
+    def plan(
+        self, out: Path, *, lock: bool = True, lock_timeout: int = LOCK_TIMEOUT, destroy: bool = False
+    ) -> tuple[bool, Watch]:
+        """Plan into `out` (0600); return whether anything would change, and what was seen.
+
+        With `destroy` it is the plan that destroys all that the state has.
+        """
         out.unlink(missing_ok=True)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.touch(mode=0o600)  # Terraform keeps the mode of a file that exists
         args = ["plan", "-json", "-input=false", "-detailed-exitcode", f"-out={out}", f"-var-file={self.at.tfvars}"]
         args += [f"-lock-timeout={lock_timeout}s"] if lock else ["-lock=false"]
+        args += ["-destroy"] if destroy else []
         self._say("planning")
         code, watch = self.run(args, timeout=PLAN_DEADLINE, good=(0, _PLAN_CHANGES), verb="planning")
         return code == _PLAN_CHANGES, watch
@@ -100,6 +106,10 @@ class Runner:
         args = ["apply", "-json", "-input=false", f"-lock-timeout={lock_timeout}s", str(plan)]
         self._say(f"applying {total} changes")
         return self.run(args, timeout=APPLY_DEADLINE, grace=APPLY_GRACE, total=total, verb="applying")[1]
+
+    def forget(self, addresses: Sequence[str], *, lock_timeout: int = LOCK_TIMEOUT) -> None:
+        """Take objects out of the state; they stay in AWS."""
+        self.run(["state", "rm", f"-lock-timeout={lock_timeout}s", *addresses], timeout=SHORT_DEADLINE)
 
     def document(self, args: list[str]) -> dict[str, Any]:
         """Run a command that prints one JSON object, maybe secret, and return it; an empty one when it prints nothing.

@@ -1,0 +1,105 @@
+"""The guards against a loss, and the only place that lifts them: for `inv destroy`, which a person has confirmed.
+
+`prevent_destroy` stands in the code, so it is lifted in the snapshot that Terraform runs in, never in the project. A
+protection that AWS keeps is lifted there, for the objects of the state that is about to be destroyed and no other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from stepladder.core.aws import ABSENT_IN_S3, Aws, error_code
+from stepladder.core.step import Step
+from stepladder.terraform import emptying
+from stepladder.terraform.roots import Root
+from stepladder.terraform.state_file import StateResource
+
+_PREVENT = re.compile(r"(\bprevent_destroy\"?[ \t]*[=:][ \t]*)true\b")
+_ABSENT = ABSENT_IN_S3 | {
+    "DBClusterNotFoundFault",
+    "DBInstanceNotFound",
+    "LoadBalancerNotFound",
+    "RepositoryNotFoundException",
+    "ResourceNotFoundException",
+    "UserPoolNotFound",
+}
+
+
+def lift_in_code(folder: Path) -> None:
+    """Take `prevent_destroy` out of a copy of the code."""
+    for path in sorted((*folder.rglob("*.tf"), *folder.rglob("*.tf.json"))):
+        text = path.read_text(encoding="utf-8")
+        lifted = _PREVENT.sub(r"\1false", text)
+        if lifted != text:
+            path.write_text(lifted, encoding="utf-8")
+
+
+def lift(aws: Aws, at: Root, resources: Iterable[StateResource], step: Step) -> None:
+    """Lift what AWS keeps from being deleted, of these objects; one that isn't there any more needs nothing."""
+    for resource in resources:
+        lifter = _LIFTERS.get(resource.type)
+        if lifter is None:
+            continue
+        try:
+            lifter(aws, at, resource, step)
+        except Exception as error:
+            if error_code(error) not in _ABSENT:
+                raise
+
+
+def _bucket(aws: Aws, at: Root, resource: StateResource, step: Step) -> None:
+    name = resource.text("bucket") or resource.text("id")
+    emptying.bucket(
+        aws, name, at.environment.account, progress=lambda count: step.progress(f"emptying {name}: {count} versions")
+    )
+
+
+def _repository(aws: Aws, at: Root, resource: StateResource, step: Step) -> None:
+    step.progress(f"deleting the images of {resource.text('name')}")
+    emptying.repository(aws, resource.text("name"), at.environment.account)
+
+
+def _table(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
+    if resource.attributes.get("deletion_protection_enabled"):
+        aws.client("dynamodb").update_table(TableName=resource.text("name"), DeletionProtectionEnabled=False)
+
+
+def _database(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
+    if resource.attributes.get("deletion_protection"):
+        aws.client("rds").modify_db_instance(
+            DBInstanceIdentifier=resource.text("identifier"), DeletionProtection=False, ApplyImmediately=True
+        )
+
+
+def _cluster(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
+    if resource.attributes.get("deletion_protection"):
+        aws.client("rds").modify_db_cluster(
+            DBClusterIdentifier=resource.text("cluster_identifier"), DeletionProtection=False, ApplyImmediately=True
+        )
+
+
+def _balancer(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
+    if resource.attributes.get("enable_deletion_protection"):
+        aws.client("elbv2").modify_load_balancer_attributes(
+            LoadBalancerArn=resource.text("arn"),
+            Attributes=[{"Key": "deletion_protection.enabled", "Value": "false"}],
+        )
+
+
+def _user_pool(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
+    if resource.text("deletion_protection") == "ACTIVE":  # the call sets back all that it isn't given: it goes anyway
+        aws.client("cognito-idp").update_user_pool(UserPoolId=resource.text("id"), DeletionProtection="INACTIVE")
+
+
+_LIFTERS: Mapping[str, Callable[[Aws, Root, StateResource, Step], None]] = {
+    "aws_cognito_user_pool": _user_pool,
+    "aws_db_instance": _database,
+    "aws_dynamodb_table": _table,
+    "aws_ecr_repository": _repository,
+    "aws_lb": _balancer,
+    "aws_rds_cluster": _cluster,
+    "aws_s3_bucket": _bucket,
+}
+"""By kind: what keeps an object that Terraform would destroy. Of other kinds the provider says what is in the way."""
