@@ -18,7 +18,7 @@ from stepladder.settings.secrets import Secret
 
 STANDARD, ADVANCED = "Standard", "Advanced"
 STANDARD_LARGEST = 4096
-_ALREADY, _BUSY = "ParameterAlreadyExists", "TooManyUpdates"
+_ALREADY, _BUSY, _GONE = "ParameterAlreadyExists", "TooManyUpdates", "ParameterNotFound"
 _NAMES = 50  # of one filter
 _SECONDS = 20.0
 _NESTED = re.compile(r"\{\{\s*(ssm(-secure)?:[^{}]*)?\}\}")
@@ -60,13 +60,27 @@ class ParameterStore:
 
     def owner(self, state: SecretState) -> str:
         """See `SecretStore`."""
+        return self.tags(state).get("project", "")
+
+    def tags(self, state: SecretState) -> dict[str, str]:
+        """See `SecretStore`."""
         try:
             answer = self._client.list_tags_for_resource(ResourceType="Parameter", ResourceId=_names(state.secret)[0])
         except Exception as error:
             if error_code(error) not in _NO_TAGS:
                 raise
-            return ""
-        return next((tag["Value"] for tag in answer.get("TagList", ()) if tag["Key"] == "project"), "")
+            return {}
+        return {tag["Key"]: tag["Value"] for tag in answer.get("TagList", ())}
+
+    def delete(self, secret: Secret) -> bool:
+        """See `SecretStore`. Parameter Store keeps nothing of a parameter that is deleted."""
+        try:
+            self._client.delete_parameter(Name=_names(secret)[0])
+        except Exception as error:
+            if error_code(error) != _GONE:
+                raise
+            return False
+        return True
 
     def check(self, write: SecretWrite) -> None:
         """See `SecretStore`."""

@@ -56,6 +56,26 @@ class SecretsManager:
         """See `SecretStore`."""
         return state.owner
 
+    def tags(self, state: SecretState) -> dict[str, str]:
+        """See `SecretStore`."""
+        try:
+            described = self._client.describe_secret(SecretId=state.secret.id)
+        except Exception as error:
+            if error_code(error) != _GONE:
+                raise
+            return {}
+        return {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
+
+    def delete(self, secret: Secret) -> bool:
+        """See `SecretStore`. One in its recovery window would keep the name for weeks, so there is none."""
+        try:
+            self._client.delete_secret(SecretId=secret.id, ForceDeleteWithoutRecovery=True)
+        except Exception as error:
+            if error_code(error) != _GONE:
+                raise
+            return False
+        return True
+
     def check(self, write: SecretWrite) -> None:
         """See `SecretStore`."""
         if len(write.value.data) > self.largest:

@@ -91,6 +91,14 @@ class SecretStore(Protocol):
         """Store a value in one call, and return its version. What was there before is kept as a version."""
         ...
 
+    def tags(self, state: SecretState) -> Mapping[str, str]:
+        """Return the tags of a secret; none of one that isn't there, or whose tags may not be read."""
+        ...
+
+    def delete(self, secret: Secret) -> bool:
+        """Delete a secret with every version, at once and for good; say whether it was there."""
+        ...
+
 
 @contextlib.contextmanager
 def hidden(value: SecretValue, what: str) -> Iterator[None]:
