@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from stepladder.collections import namespace, project
 from stepladder.core import iam_actions, trigger_kinds
 from stepladder.core.errors import BadInputError, ExitCode
+from stepladder.ledger.destruction import DESTROY
 from stepladder.ledger.schema import KINDS
 from stepladder.settings.environments import EXAMPLE, Environments, EnvironmentSettings
 from stepladder.settings.functions import EXAMPLE as EXAMPLE_FUNCTION
@@ -271,7 +272,7 @@ parentheses does not always write the attribute.
 def ledger() -> str:
     """Return docs/reference/ledger.md: a table of attributes for each kind of item."""
     parts = [LEDGER]
-    for kind in KINDS:
+    for kind in (*KINDS, DESTROY):
         keys = [re.sub(r"\{(\w+)\}", r"<\1>", pattern) for pattern in (kind.pk, kind.sk)]
         rows = [
             (f"`{field.name}`", TYPES[str(field.type)], field.metadata["about"], writers(field.metadata))

@@ -226,6 +226,19 @@ class Console:
             "the question was not answered with yes or no", kind="not-confirmed", hint="run the same command again"
         )
 
+    def ask_text(self, question: str) -> str | None:
+        """Ask for a text; None when nobody can answer."""
+        if not self.can_ask:
+            return None
+        with self._lock:
+            self._err.write(f"{self._prefix}{self.paint('?', 'cyan')} {question} ")
+            self._err.flush()
+        answer = sys.stdin.readline()
+        if not answer:
+            self.line()
+            return None
+        return answer.strip()
+
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[Step]:
         """Print one line for a step when it ends: mark, name, what it did, seconds."""

@@ -31,8 +31,12 @@ def kept_by_function(settings: Settings, requested: int) -> dict[str, int]:
     return {name: view.image.kept_releases(requested) for name, view in views.items()}
 
 
-def images(rung: Rung, keep: int, by_function: Mapping[str, int] | None = None) -> Mapping[str, str]:
+def images(
+    rung: Rung, keep: int, by_function: Mapping[str, int] | None = None, *, without: str = ""
+) -> Mapping[str, str]:
     """Return why each digest must stay, of every function in all environments that share the rung's repository.
+
+    An environment that is being destroyed needs none: `without` names it.
 
     `served`: an alias or $LATEST has it. `released`: one of the last `keep` good releases of an environment.
     `published`: one of the newest `keep` versions has it; `by_function` says how many of some functions by name. Raises
@@ -43,7 +47,8 @@ def images(rung: Rung, keep: int, by_function: Mapping[str, int] | None = None) 
     reasons: dict[str, str] = {}
     with ThreadPoolExecutor(_FUNCTIONS_AT_ONCE, thread_name_prefix="targets") as pool:
         for released, versions in pool.map(
-            lambda at: _of_target(rung, at, (by_function or {}).get(at.name_of_function, keep)), _at_same_location(rung)
+            lambda at: _of_target(rung, at, (by_function or {}).get(at.name_of_function, keep)),
+            [at for at in _at_same_location(rung) if at.environment != without],
         ):
             for digest in released:
                 reasons.setdefault(digest, RELEASED)

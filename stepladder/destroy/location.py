@@ -1,0 +1,246 @@
+"""Destroy what the environments of an account and region share: the delivery, and at the very end the foundation.
+
+The foundation's state lies in a bucket that is the foundation's own. So that bucket is taken out of the state, the rest
+is destroyed, and the bucket goes last, emptied of every version. Cut off in between, the next run sees how far it came:
+a state with less in it, a bucket without a state, or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from stepladder.core.aws import ABSENT_IN_S3, error_code
+from stepladder.core.clock import passes, retrying
+from stepladder.core.errors import RefusedError
+from stepladder.destroy import inventory
+from stepladder.destroy.environment import save_items
+from stepladder.destroy.report import DESTROYED, Asset, DestroyReport
+from stepladder.promotion.delivery import ROOT as DELIVERY
+from stepladder.releases.plan import FOUNDATION
+from stepladder.releases.rung import Rung
+from stepladder.terraform import destroying, emptying, roots, state_file
+from stepladder.terraform.state_file import StateResource
+
+_PROVIDER = "aws_iam_openid_connect_provider"
+_STATE_BUCKET = frozenset(
+    {
+        "aws_s3_bucket",
+        "aws_s3_bucket_lifecycle_configuration",
+        "aws_s3_bucket_ownership_controls",
+        "aws_s3_bucket_policy",
+        "aws_s3_bucket_public_access_block",
+        "aws_s3_bucket_server_side_encryption_configuration",
+        "aws_s3_bucket_versioning",
+    }
+)
+_LOGS = ("/aws/lambda/{project}-pipeline-", "/aws/codebuild/{project}-pipeline-", "/aws/vendedlogs/states/{project}-")
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+_GONE = frozenset({"ResourceNotFoundException"})
+_SECONDS = 60.0
+
+
+@dataclass
+class LocationDestroyer:
+    """What is left of a project in an account and region once its environments are gone. `rung` is one of them."""
+
+    rung: Rung
+    report: DestroyReport = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = self.rung.names
+        self.report = DestroyReport(f"{names.account} {names.region}")
+
+    def state(self, root: str) -> tuple[StateResource, ...] | None:
+        """Return what Terraform has of a root."""
+        return state_file.read(self.rung.aws, roots.root_of(self.rung.settings, self.rung.environment, root))
+
+    @property
+    def has_bucket(self) -> bool:
+        """Whether the states' bucket is there, and the account's own."""
+        try:
+            self.rung.aws.client("s3").head_bucket(
+                Bucket=self.rung.names.state_bucket, ExpectedBucketOwner=self.rung.names.account
+            )
+        except Exception as error:
+            if error_code(error) in ABSENT_IN_S3:
+                return False
+            raise
+        return True
+
+    def inventory(self) -> list[Asset]:
+        """Return what is there and will be lost."""
+        rung, names = self.rung, self.rung.names
+        parts: list[Asset] = []
+        for root in (DELIVERY, FOUNDATION):
+            parts += inventory.resources(rung, self.state(root) or ())
+        if self.has_bucket:
+            count, more = emptying.count(rung.aws, names.state_bucket, names.account)
+            size = f"{'more than ' if more else ''}{count} versions of states"
+            if not any(part.name == names.state_bucket for part in parts):
+                parts.append(Asset("bucket", names.state_bucket, size))
+        return parts
+
+    def check_state(self) -> None:
+        """Refuse a foundation of which Terraform knows nothing, while its ledger is there."""
+        if self.state(FOUNDATION) is None and self.rung.ledger.snapshot(self.rung.environment).exists:
+            where = f"--env {self.rung.environment}"
+            raise RefusedError(
+                f"the ledger {self.rung.names.ledger_table} is there, and the foundation's state is not",
+                kind="no-state",
+                hint=f"import what exists into a new state, then destroy it: `inv deploy {where} --infra always`",
+            )
+
+    def run(self) -> DestroyReport:
+        """Destroy it, and return what went and what stays."""
+        self._delivery()
+        self._log_groups()
+        self._foundation()
+        self._bucket()
+        for root in (DELIVERY, FOUNDATION):
+            destroying.forget_files(self.rung.settings, self.rung.environment, root)
+        if self.report.gone:
+            self.report.result = DESTROYED
+        return self.report
+
+    def _delivery(self) -> None:
+        rung, before = self.rung, self.state(DELIVERY)
+        gone = inventory.resources(rung, before or ())
+        with rung.console.step(DELIVERY) as step:
+            if not before:
+                step.skip("Terraform has no state of it")
+                return
+            outcome = destroying.destroy(rung.settings, rung.environment, DELIVERY, aws=rung.aws, step=step)
+            step.done(f"{len(outcome.destroyed)} destroyed")
+        self.report.gone += gone
+
+    def _log_groups(self) -> None:
+        """Delete the log groups that the pipeline's functions and builds wrote besides Terraform's."""
+        rung = self.rung
+        with rung.console.step("log groups") as step:
+            names = [name for prefix in _LOGS for name in self._groups(prefix.format(project=rung.names.project))]
+            for name in names:
+                try:
+                    rung.aws.client("logs").delete_log_group(logGroupName=name)
+                except Exception as error:
+                    if error_code(error) not in _GONE:
+                        raise
+            step.done(f"{len(names)} that no Terraform had") if names else step.skip("none left")
+        self.report.gone += [Asset("log group", name, "written besides Terraform") for name in names]
+
+    def _groups(self, prefix: str) -> Iterator[str]:
+        request: dict[str, Any] = {"logGroupNamePrefix": prefix}
+        while True:
+            answer = self.rung.aws.client("logs").describe_log_groups(**request)
+            yield from (each["logGroupName"] for each in answer["logGroups"])
+            if not answer.get("nextToken"):
+                return
+            request["nextToken"] = answer["nextToken"]
+
+    def _foundation(self) -> None:
+        rung, before = self.rung, self.state(FOUNDATION)
+        with rung.console.step(FOUNDATION) as step:
+            if not before:
+                step.skip("Terraform has no state of it")
+                return
+            self._copy_ledger()
+            shared = self._shared_providers(before)
+            stays = {each.address for each in before if each.address in shared or self._is_of_state_bucket(each)}
+            gone = inventory.resources(rung, [each for each in before if each.address not in stays])
+            outcome = destroying.destroy(
+                rung.settings,
+                rung.environment,
+                FOUNDATION,
+                aws=rung.aws,
+                step=step,
+                leave=lambda each: each.address in stays,
+            )
+            step.done(f"{len(outcome.destroyed)} destroyed")
+        for note in outcome.notes:
+            rung.console.line(f"  {note}")
+        self.report.gone += gone
+        self.report.kept += [Asset("identity provider", each, why) for each, why in shared.items()]
+
+    def _is_of_state_bucket(self, resource: StateResource) -> bool:
+        return resource.type in _STATE_BUCKET and resource.text("bucket") == self.rung.names.state_bucket
+
+    def _copy_ledger(self) -> None:
+        """Keep the ledger's items on this machine: nobody else has the history."""
+        rung = self.rung
+        copied = save_items(rung, list(_items(rung)))
+        self.report.kept += [Asset("copy of the ledger's items", copied, "on this machine")] if copied else []
+
+    def _shared_providers(self, state: tuple[StateResource, ...]) -> dict[str, str]:
+        """Return the identity providers that roles of others trust, by address, each with the reason why it stays."""
+        own = {each.address: each.text("arn") for each in state if each.type == _PROVIDER}
+        if not own:
+            return {}
+        try:
+            trusted = list(_trusts(self.rung))
+        except Exception as error:
+            if error_code(error) not in _DENIED:
+                raise
+            return dict.fromkeys(own, "whether roles of others trust it can't be read")
+        shared = {}
+        for address, arn in own.items():
+            others = [role for role, document in trusted if arn in document]
+            if others:
+                shared[address] = f"{', '.join(others[:3])} trust it"
+        return shared
+
+    def _bucket(self) -> None:
+        rung, names = self.rung, self.rung.names
+        with rung.console.step("state bucket") as step:
+            if not self.has_bucket:
+                step.skip("there is none")
+                return
+            deleted = emptying.bucket(
+                rung.aws, names.state_bucket, names.account, progress=lambda count: step.progress(f"{count} versions")
+            )
+            try:
+                retrying(
+                    lambda: rung.aws.client("s3").delete_bucket(
+                        Bucket=names.state_bucket, ExpectedBucketOwner=names.account
+                    ),
+                    rung.clock,
+                    timeout=_SECONDS,
+                    passes=lambda error: error_code(error) in {"BucketNotEmpty", "OperationAborted"} or passes(error),
+                )
+            except Exception as error:
+                if error_code(error) not in ABSENT_IN_S3:
+                    raise
+            step.done(f"{deleted} versions of states")
+        self.report.gone.append(Asset("bucket", names.state_bucket, f"{deleted} versions of states"))
+
+
+def _items(rung: Rung) -> Iterator[Any]:
+    """Yield every item of the ledger; none without a table."""
+    request: dict[str, Any] = {"TableName": rung.ledger.table, "ConsistentRead": True}
+    while True:
+        try:
+            answer = rung.ledger.client.scan(**request)
+        except Exception as error:
+            if error_code(error) in _GONE:
+                return
+            raise
+        yield from answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            return
+        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _trusts(rung: Rung) -> Iterator[tuple[str, str]]:
+    """Yield the roles of the account that aren't the project's CI's own, each with its trust policy as text."""
+    import json
+
+    own = f"{rung.names.project}-ci-"
+    request: dict[str, Any] = {}
+    while True:
+        answer = rung.aws.client("iam").list_roles(**request)
+        for role in answer["Roles"]:
+            if not role["RoleName"].startswith(own):
+                yield role["RoleName"], json.dumps(role["AssumeRolePolicyDocument"])
+        if not answer.get("IsTruncated"):
+            return
+        request["Marker"] = answer["Marker"]

@@ -1,0 +1,91 @@
+"""What stands in the way of destroying an environment, before anything has changed."""
+
+from __future__ import annotations
+
+from stepladder.core.aws import error_code, known_error
+from stepladder.core.errors import RefusedError
+from stepladder.core.names import split_target
+from stepladder.promotion.executions import StateMachine
+from stepladder.releases.rung import Rung
+
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+_RUNNING = 20  # promotions that are read: there is one at a time, and those of other functions
+
+
+def check_caller(rung: Rung, *, preview: bool) -> None:
+    """Refuse the roles of the project's CI jobs: only a person destroys. Previews are the jobs' own."""
+    arn = str(rung.aws.client("sts").get_caller_identity()["Arn"])
+    role = arn.split("/")[1] if ":assumed-role/" in arn else ""
+    if role.startswith(f"{rung.names.project}-ci-") and not preview:
+        raise RefusedError(
+            f"{role} is the role of a CI job, and no job destroys {rung.environment}",
+            kind="ci-may-not-destroy",
+            hint="use credentials of your own: `AWS_PROFILE=<profile> "
+            f"inv destroy --env {rung.environment}`; docs/guides/destroy.md lists what they need",
+        )
+
+
+def check_upper_rungs(rung: Rung) -> None:
+    """Refuse a rung on which a higher one stands: nothing could be promoted to that any more."""
+    rungs = rung.settings.whole.rungs
+    own = next((number for number, names in enumerate(rungs) if rung.environment in names), None)
+    if own is None:
+        return
+    standing = [name for names in rungs[own + 1 :] for name in names if _may_stand(rung, name)]
+    if standing:
+        highest = standing[-1]
+        raise RefusedError(
+            f"{' and '.join(standing)} stand on {rung.environment}: without it nothing can be promoted to them",
+            kind="others-stand-on",
+            hint=f"destroy them first: `inv destroy --env {highest}`; everything: `inv destroy --all`; "
+            f"this rung alone: `inv destroy --env {rung.environment} --skip-ladder`",
+        )
+
+
+def _may_stand(rung: Rung, environment: str) -> bool:
+    """Say whether an environment is deployed; true also when that can't be read."""
+    try:
+        snapshot = rung.sibling(environment).ledger.snapshot(environment)
+    except Exception as error:
+        if known_error(error) is None:
+            raise
+        return True
+    return bool(snapshot.current or snapshot.infra)
+
+
+def check_idle(rung: Rung, targets: list[Rung]) -> None:
+    """Refuse while CodeDeploy moves an alias of the environment, or a promotion is to release there."""
+    for target in targets:
+        if deployment := target.active_deployment():
+            raise RefusedError(
+                f"CodeDeploy deployment {deployment} is under way on {target.names.function}",
+                kind="deployment-under-way",
+                hint=f"wait for it, or stop it and return: `inv rollback {target.flags}`",
+            )
+    if rung.environment not in rung.settings.whole.ladder_environments:
+        return
+    name = _promotion(rung)
+    if name:
+        raise RefusedError(
+            f"the promotion {name} is under way, and {rung.environment} is one of its rungs",
+            kind="promotion-under-way",
+            hint=f"wait for it: `inv promote.watch --name {name}`; or stop it: `inv promote.stop --name {name}`",
+        )
+
+
+def _promotion(rung: Rung) -> str:
+    """Return the promotion under way that has the environment as a target; empty for none.
+
+    The machine of the primary location runs each, and one that these credentials can't reach is locked out by the lock.
+    """
+    try:
+        machine = StateMachine(rung.sibling(rung.settings.lowest))
+        for listed in machine.executions("RUNNING", _RUNNING, may_be_missing=True):
+            execution = machine.describe(listed["executionArn"])
+            targets = execution.targets if execution else []
+            if execution and any(split_target(each["environment"])[0] == rung.environment for each in targets):
+                return execution.name
+    except Exception as error:
+        if error_code(error) not in _DENIED and known_error(error) is None:
+            raise
+    return ""
