@@ -24,6 +24,8 @@ from stepladder.commands.ci_settings import Proposal
 from stepladder.core.clock import stamp
 from stepladder.core.console import Console
 from stepladder.core.errors import NotReadyError, RefusedError
+from stepladder.doctor import identity
+from stepladder.forge import remote as remotes
 from stepladder.forge.remote import GITHUB
 from stepladder.ledger.schema import InfraRecord
 from stepladder.promotion import delivery
@@ -98,9 +100,9 @@ class Bootstrap:
 
     def _settings(self) -> None:
         """Propose the settings of the forge where the project has none, and write them when that is wanted."""
-        remote = ci_settings.remote_of(self.settings.root)
+        remote = remotes.of_project(self.settings.root)
         if self.settings.ci.forges:
-            if different := ci_settings.mismatch(self.settings, remote):
+            if different := identity.mismatch(self.settings, remote):
                 self.console.warn(f"{different}: jobs of the latter get no credentials")
             return
         if remote is None:

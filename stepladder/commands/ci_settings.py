@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepladder.core import git, process, text
+from stepladder.core import process, text
 from stepladder.core.errors import BadInputError, StepladderError
 from stepladder.core.files import write_text
 from stepladder.forge import github_api
-from stepladder.forge import remote as remotes
 from stepladder.forge.remote import GITHUB, GITLAB, Remote
 from stepladder.settings import previews
 from stepladder.settings.ci import APPROVAL, GITHUB_ISSUER
@@ -50,16 +49,6 @@ class ForgeVariable:
     environment: str
     value: str
     command: str
-
-
-def remote_of(root: Path) -> Remote | None:
-    """Return the repository that `origin` names, or else the first remote on a forge that is known."""
-    names = (git.ask(root, "remote") or "").split()
-    for name in sorted(names, key=lambda each: each != "origin"):
-        remote = remotes.parse(git.ask(root, "remote", "get-url", name) or "")
-        if remote and remote.forge:
-            return remote
-    return None
 
 
 def propose(remote: Remote) -> Proposal:
@@ -101,17 +90,6 @@ def _mapping(content: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def mismatch(settings: Settings, remote: Remote | None) -> str:
-    """Return how the settings and the git remote name different repositories; empty when they agree."""
-    if remote is None or remote.forge not in settings.ci.forges:
-        return ""
-    github, gitlab = settings.ci.github, settings.ci.gitlab
-    name = github.repository if remote.forge == GITHUB else gitlab.project
-    if remote.path.lower() == name.lower():
-        return ""
-    return f"ci.{remote.forge} names {name}, and the git remote is {remote.path}"
 
 
 def write(root: Path, proposal: Proposal) -> Path:

@@ -12,6 +12,7 @@ from stepladder.core.aws import Aws
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.core.similar import did_you_mean
+from stepladder.doctor.identity import trusted
 from stepladder.forge import registered, trust
 from stepladder.forge.claim_times import when
 from stepladder.forge.id_token import IdToken
@@ -185,13 +186,6 @@ def _report(role: CiRole, token: IdToken, policies: TrustPolicies) -> RoleReport
     comparison = trust.compare(statements, token.claims) if token.claims else trust.expected(statements)
     outdated = read is not None and trust.facts(read) != trust.facts(made)
     return RoleReport(role, FROM_SETTINGS if read is None else FROM_AWS, comparison, problem, outdated)
-
-
-def trusted(role: CiRole) -> tuple[TrustStatement, ...]:
-    """Return the statements that the foundation makes for a role."""
-    return tuple(
-        statement for jobs in role.trusted for statement in trust.of_jobs(jobs.issuer, jobs.audience, jobs.subjects)
-    )
 
 
 def _record(token: IdToken, problem: str, reports: Sequence[RoleReport]) -> dict[str, object]:

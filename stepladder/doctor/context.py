@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
-from concurrent.futures import Future
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 from stepladder.core.clock import Clock
 from stepladder.core.errors import StepladderError
 from stepladder.core.names import Names
+from stepladder.doctor.finding import Finding
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.rung import Rung
 from stepladder.settings import functions
 from stepladder.settings.load import Settings
 
 T = TypeVar("T")
+_AT_ONCE = 8
 
 
 class SharedReads:
@@ -108,11 +110,24 @@ class DoctorContext:
         targets = [each.target for each in self.functions()]
         return self.once(("ledger", self.environment), lambda: dict(self.rung.ledger.snapshots(targets)))
 
+    def deployed(self) -> tuple[Rung, ...]:
+        """Return the functions whose service was applied, or released: those whose resources must be there."""
+        ledger = self.ledger()
+        read = [(each, ledger[each.target]) for each in self.functions()]
+        return tuple(each for each, snapshot in read if snapshot.infra or snapshot.current)
+
+    def each(self, act: Callable[[Rung], Iterable[Finding]]) -> Iterator[Finding]:
+        """Yield what is wrong with each deployed function, of several functions at once, in their order."""
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=f"doctor {self.environment}") as pool:
+            for findings in pool.map(lambda rung: list(act(rung)), self.deployed()):
+                yield from findings
+
     @property
     def has_foundation(self) -> bool:
         """Whether the ledger is there: without it nothing was deployed, or the foundation is gone."""
         return any(snapshot.exists for snapshot in self.ledger().values())
 
-    def plan(self, root: str) -> str:
-        """Return the command that shows what Terraform would restore in a root."""
-        return f"inv tf.plan --env {self.environment} --root {root}"
+    def restored_by(self, root: str) -> str:
+        """Return what shows how a root differs from what is there, and what restores it."""
+        flags = f"--env {self.environment} --root {root}"
+        return f"`inv tf.plan {flags}` shows the difference, then `inv tf.apply {flags}`"

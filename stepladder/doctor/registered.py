@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from stepladder.doctor import caller, project_files, tools
-from stepladder.doctor.check import LOCATION, PROJECT, DoctorCheck
+from stepladder.doctor import (
+    buckets,
+    caller,
+    callers,
+    identity,
+    ledger_table,
+    logs,
+    permissions,
+    project_files,
+    quotas,
+    repository,
+    secret_values,
+    state_machine,
+    tools,
+    traffic,
+)
+from stepladder.doctor.check import ENVIRONMENT, LOCATION, PROJECT, DoctorCheck
 
 CHECKS: tuple[DoctorCheck, ...] = (
     DoctorCheck("settings", PROJECT, project_files.settings),
@@ -13,5 +28,28 @@ CHECKS: tuple[DoctorCheck, ...] = (
     DoctorCheck("library", PROJECT, project_files.library),
     DoctorCheck("providers", PROJECT, project_files.providers),
     DoctorCheck("python", PROJECT, project_files.python_support),
+    DoctorCheck("repository-names", PROJECT, identity.repository),
     DoctorCheck("account", LOCATION, caller.check, needs_caller=False),
+    DoctorCheck("permissions", ENVIRONMENT, permissions.permissions),
+    DoctorCheck("buckets", LOCATION, buckets.buckets),
+    DoctorCheck("ledger", LOCATION, ledger_table.table),
+    DoctorCheck("repository", LOCATION, repository.repository),
+    DoctorCheck("identity-providers", LOCATION, identity.providers),
+    DoctorCheck("ci-roles", LOCATION, identity.roles),
+    DoctorCheck("state-machine", LOCATION, state_machine.state_machine),
+    DoctorCheck("state-locks", LOCATION, buckets.location_locks),
+    DoctorCheck("quotas", LOCATION, quotas.of_lambda),
+    DoctorCheck("roles", LOCATION, quotas.of_iam),
+    DoctorCheck("pipeline-logs", LOCATION, logs.pipeline),
+    DoctorCheck("previews", LOCATION, ledger_table.previews),
+    DoctorCheck("environment", ENVIRONMENT, ledger_table.environment),
+    DoctorCheck("service-lock", ENVIRONMENT, buckets.service_locks),
+    DoctorCheck("alias", ENVIRONMENT, traffic.alias),
+    DoctorCheck("deployment-group", ENVIRONMENT, traffic.deployment_groups),
+    DoctorCheck("alarms", ENVIRONMENT, traffic.alarms),
+    DoctorCheck("urls", ENVIRONMENT, callers.urls),
+    DoctorCheck("invoke-permissions", ENVIRONMENT, callers.permissions),
+    DoctorCheck("event-sources", ENVIRONMENT, callers.sources),
+    DoctorCheck("logs", ENVIRONMENT, logs.functions),
+    DoctorCheck("secrets", ENVIRONMENT, secret_values.values),
 )

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from stepladder.core import git
 
 GITHUB, GITLAB = "github", "gitlab"
 _SCP = re.compile(r"(?:[^@/\s]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>(?!//)\S+)")
@@ -29,6 +32,16 @@ class Remote:
     def address(self) -> str:
         """Its page."""
         return f"https://{self.host}/{self.path}"
+
+
+def of_project(root: Path) -> Remote | None:
+    """Return the repository that `origin` names, or else the first remote on a forge that is known."""
+    names = (git.ask(root, "remote") or "").split()
+    for name in sorted(names, key=lambda each: each != "origin"):
+        remote = parse(git.ask(root, "remote", "get-url", name) or "")
+        if remote and remote.forge:
+            return remote
+    return None
 
 
 def parse(url: str) -> Remote | None:

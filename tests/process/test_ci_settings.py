@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from stepladder.commands import ci_settings
+from stepladder.forge import remote as remotes
 from stepladder.forge.remote import Remote
 
 ANSWER = '{"id": 7654321, "full_name": "Acme/orders", "owner": {"id": 1234567}}'
@@ -26,14 +27,14 @@ def gh(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_remote_origin_comes_before_others_and_one_on_no_forge_is_passed_over(tmp_path: Path) -> None:
-    assert ci_settings.remote_of(tmp_path) is None
+    assert remotes.of_project(tmp_path) is None
     git(tmp_path, "init", "-q")
-    assert ci_settings.remote_of(tmp_path) is None
+    assert remotes.of_project(tmp_path) is None
     git(tmp_path, "remote", "add", "backup", "/srv/git/orders.git")
     git(tmp_path, "remote", "add", "mirror", "git@gitlab.com:acme/orders.git")
-    assert ci_settings.remote_of(tmp_path) == Remote("gitlab", "gitlab.com", "acme/orders")
+    assert remotes.of_project(tmp_path) == Remote("gitlab", "gitlab.com", "acme/orders")
     git(tmp_path, "remote", "add", "origin", "git@github.com:acme/orders.git")
-    assert ci_settings.remote_of(tmp_path) == Remote("github", "github.com", "acme/orders")
+    assert remotes.of_project(tmp_path) == Remote("github", "github.com", "acme/orders")
 
 
 def test_the_ids_and_the_name_in_githubs_letters_come_from_gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

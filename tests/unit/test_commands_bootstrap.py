@@ -19,6 +19,7 @@ from stepladder.commands.bootstrap import Bootstrap, BootstrapOptions
 from stepladder.commands.ci_settings import Proposal
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, ExitCode, NotReadyError, RefusedError, StepladderError
+from stepladder.forge import remote as remotes
 from stepladder.forge.remote import GITHUB, Remote
 from stepladder.releases.interfaces import Applied
 from stepladder.releases.rung import Rung
@@ -99,7 +100,7 @@ class BootstrapHarness:
 def remote(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What git and GitHub answer: the remote, and the ids of its repository; neither at first."""
     answers: list[Any] = [None, {}]
-    monkeypatch.setattr(ci_settings, "remote_of", lambda _root: answers[0])
+    monkeypatch.setattr(remotes, "of_project", lambda _root: answers[0])
     monkeypatch.setattr(ci_settings, "_of_gh", lambda _remote: {})
     monkeypatch.setattr(ci_settings, "_of_api", lambda _remote: answers[1])
     return answers

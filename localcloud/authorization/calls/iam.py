@@ -44,6 +44,8 @@ def accesses(call: AwsCall) -> Iterable[AccessRequest] | None:
         return None
     if not action.resources:
         return [calls.request(call, f"iam:{action.name}", "*")]
+    if simulated := call.text("PolicySourceArn"):
+        return [calls.request(call, f"iam:{action.name}", simulated)]
     arn, boundary = _entity(call, action.resources)
     more = {"iam:permissionsboundary": boundary}
     requests = [calls.request(call, f"iam:{action.name}", arn, more)]

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from localcloud.cloud import AwsRequest, Cloud, Response, ServiceError
-from localcloud.services.iam import oidc_providers
+from localcloud.services.iam import oidc_providers, simulation
 
 ROLE_POLICIES = 10_240  # characters of all inline policies of a role
 OF_AWS = ":iam::aws:policy/"
@@ -28,6 +28,7 @@ ACTIONS = (
 def install(cloud: Cloud) -> None:
     """Register the actions."""
     oidc_providers.install(cloud)
+    simulation.install(cloud)
 
     @cloud.action("iam", *ACTIONS)
     def with_policy(request: AwsRequest) -> Response:

@@ -1,0 +1,54 @@
+"""The repository of images: there, its tags fixed, and no lifecycle rule that deletes what is live."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from stepladder.core.aws import error_code
+from stepladder.doctor.context import DoctorContext
+from stepladder.doctor.finding import ERROR, WARNING, Finding, SafeFix
+
+_MISSING = "RepositoryNotFoundException"
+_NO_RULES = "LifecyclePolicyNotFoundException"
+_FIXED = ("IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION")
+
+
+def repository(context: DoctorContext) -> Iterator[Finding]:
+    """Yield what is wrong with the repository of the project's images."""
+    client, name = context.client("ecr"), context.names.repository
+    fix = context.restored_by("foundation")
+    try:
+        described = client.describe_repositories(repositoryNames=[name])["repositories"][0]
+    except Exception as error:
+        if error_code(error) != _MISSING:
+            raise
+        if context.has_foundation:
+            text = "the repository is gone: functions whose images were there stop once Lambda drops its copy"
+            yield Finding(ERROR, f"repository {name}", text, fix)
+        return
+    if described.get("imageTagMutability") not in _FIXED:
+        act = SafeFix(f"make the tags of {name} immutable", lambda: _fix_tags(client, name))
+        yield Finding(WARNING, f"repository {name}", "a tag may be moved to another image", fix, act)
+    for rule in _expiring(client, name):
+        text = f"lifecycle rule {rule} deletes images by age or count, which may be live or a rollback's"
+        yield Finding(
+            ERROR, f"repository {name}", text, f"delete it: `aws ecr delete-lifecycle-policy --repository-name {name}`"
+        )
+
+
+def _fix_tags(client: Any, name: str) -> None:
+    client.put_image_tag_mutability(repositoryName=name, imageTagMutability=_FIXED[0])
+
+
+def _expiring(client: Any, name: str) -> list[int]:
+    """Return the lifecycle rules that expire images, by their priorities."""
+    try:
+        text = client.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
+    except Exception as error:
+        if error_code(error) != _NO_RULES:
+            raise
+        return []
+    rules = json.loads(text).get("rules", [])
+    return sorted(rule.get("rulePriority", 0) for rule in rules if rule.get("action", {}).get("type") == "expire")
