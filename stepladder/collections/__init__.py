@@ -17,6 +17,9 @@ TOP_LEVEL = ("deploy", "rollback", "smoke", "logs", "serve", "new", "explain", "
 NOUNS = ("status", "ledger", "tf", "image", "function", "local", "preview", "promote", "secrets", "ci", "aws")
 """Modules that become a collection of their own name."""
 
+RENAMED = {"upgrade": "project"}
+"""Modules that become one of another name: a generated tasks.py imports `project` for tasks of the top level."""
+
 
 def namespace() -> Any:
     """Return the collection of every stepladder task, with the defaults that make `INVOKE_STEPLADDER_*` work."""
@@ -37,7 +40,7 @@ def namespace() -> Any:
         module = import_module(f"{__name__}.{name}")
         for task in (value for value in vars(module).values() if isinstance(value, Task)):
             root.add_task(task)
-    for name in NOUNS:
-        root.add_collection(Collection.from_module(import_module(f"{__name__}.{name}"), name=name))
+    for module_name, name in (*zip(NOUNS, NOUNS, strict=True), *RENAMED.items()):
+        root.add_collection(Collection.from_module(import_module(f"{__name__}.{module_name}"), name=name))
     root.configure({"stepladder": invoke_defaults()})
     return root

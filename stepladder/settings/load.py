@@ -298,6 +298,17 @@ def root_of(context: Any) -> Path:
     return Path(getattr(context.config, "_project_prefix", None) or Path.cwd()).resolve()
 
 
+def project_of(context: Any) -> Path:
+    """Return the project's root. Raises `BadInputError` when there is no project."""
+    root = root_of(context)
+    raw = _plain(context.config.get("stepladder", {}))
+    has_settings = isinstance(raw, Mapping) and (raw.get("project") or raw.get("environments"))
+    if not has_settings and not any(root.glob("invoke.*")):
+        hint = "make one: `inv new`, or go to the folder of one"
+        raise BadInputError(f"there is no project in {root}: it has no invoke.yaml", kind="no-project", hint=hint)
+    return root
+
+
 def load_or_error(context: Any) -> Settings | BadInputError:
     """Read the settings from an Invoke context, or return the error that says what is wrong with them."""
     try:
@@ -308,12 +319,8 @@ def load_or_error(context: Any) -> Settings | BadInputError:
 
 def from_context(context: Any) -> Settings:
     """Read the settings from an Invoke context. Raises `BadInputError` when they are not valid or not there."""
-    root = root_of(context)
+    root = project_of(context)
     raw = _plain(context.config.get("stepladder", {}))
-    has_settings = isinstance(raw, Mapping) and (raw.get("project") or raw.get("environments"))
-    if not has_settings and not any(root.glob("invoke.*")):
-        hint = "make one: `inv new`, or go to the folder of one"
-        raise BadInputError(f"there is no project in {root}: it has no invoke.yaml", kind="no-project", hint=hint)
     file = root / "invoke.yaml"
     if repeated := invoke_yaml.repeated(file):
         raise BadInputError(

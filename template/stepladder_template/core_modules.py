@@ -10,14 +10,18 @@ from types import ModuleType
 TEMPLATE = Path(__file__).resolve().parent.parent
 
 
+def package() -> Path:
+    """Return the folder of the package `stepladder` that this template belongs to."""
+    root = TEMPLATE.parent
+    return root.parent if root.name == "_data" else root / "stepladder"
+
+
 def load_module(name: str) -> ModuleType:
     """Load a module of `stepladder/core` as it lies beside this template: in a checkout, or around a wheel's data.
 
     By path, not by import: cookiecutter's Python may have no stepladder, or another version of it.
     """
-    root = TEMPLATE.parent
-    package = root.parent if root.name == "_data" else root / "stepladder"
-    path = package / "core" / f"{name}.py"
+    path = package() / "core" / f"{name}.py"
     if not path.is_file():
         raise FileNotFoundError(f"{path} isn't there: the template belongs to a checkout or to an installed stepladder")
     loader = SourceFileLoader(f"stepladder_template_{name}", str(path))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from stepladder_template.answers import load_names
+from stepladder_template.core_modules import load_module, package
 from stepladder_template.source import PACKAGE, Source
 
 MODULES = ("foundation", "service", "delivery")
 JUNK = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*", "*.tfplan", "__pycache__", ".DS_Store")
-ORIGIN = ".cruft.json"
-MODULES_ORIGIN = ".origin.json"
 DEADLINE = 30  # seconds for git init
 
 
@@ -49,8 +48,11 @@ def finish(project: Path, template_directory: str | Path, source: Source, answer
     pyproject = project / "pyproject.toml"
     text = pyproject.read_text("utf-8")
     pyproject.write_text(text.replace(json.dumps(PACKAGE), json.dumps(source.requirement), 1), "utf-8")
-    _write_json(modules / MODULES_ORIGIN, {"commit": source.commit, "sha256": tree_hash(modules)})
-    _write_json(project / ORIGIN, _origin(source, answers))
+    origin = load_module("project_origin")
+    made = {"commit": source.commit, "version": version()}
+    hashes = {"sha256": origin.tree_hash(modules), "files": origin.file_hashes(modules)}
+    _write_json(modules / origin.MODULES_FILE, {**made, **hashes})
+    _write_json(project / origin.FILE, _origin(source, answers))
     _remove_empty_folders(project)
     notes = [f"created {project.name}, which depends on {source.requirement}"]
     if source.local:
@@ -65,14 +67,13 @@ def finish(project: Path, template_directory: str | Path, source: Source, answer
     return notes
 
 
-def tree_hash(folder: Path) -> str:
-    """Return the SHA-256 of the names and contents of the modules' files, so that edits can be told."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MODULES_ORIGIN):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
+def version() -> str:
+    """Return the version of the stepladder that this template belongs to."""
+    text = (package() / "__init__.py").read_text("utf-8")
+    match = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
+    if not match:
+        raise CannotFinishError(f"{package()} names no version", "install stepladder again")
+    return match[1]
 
 
 def _origin(source: Source, answers: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,6 +81,7 @@ def _origin(source: Source, answers: Mapping[str, Any]) -> dict[str, Any]:
     context = {key: answers[key] for key in sorted(answers) if not key.startswith("_")}
     return {
         "template": source.template,
+        "version": version(),
         "commit": source.commit,
         "checkout": source.checkout,
         "context": {"cookiecutter": {**context, "_template": source.template}},

@@ -10,8 +10,9 @@ from importlib.util import find_spec
 import pytest
 import yaml
 
+import stepladder
 from stepladder.commands.checks import tool
-from stepladder.core import resources, trigger_kinds
+from stepladder.core import project_origin, resources, trigger_kinds
 from stepladder.releases.smoke_suite import load as load_smoke
 from stepladder.settings import load, locations
 
@@ -198,17 +199,15 @@ def test_the_modules_are_those_of_the_repository(new_project, tree, template):
     assert copied == {path: text for path, text in own.items() if ".terraform" not in path and ".tfstate" not in path}
 
 
-def test_an_edit_of_the_modules_can_be_told(new_project, template, monkeypatch):
-    monkeypatch.syspath_prepend(str(template))
-    from stepladder_template.finish import tree_hash
+def test_a_project_records_its_version_and_every_file_of_its_modules(new_project, template):
+    project = new_project()
+    own = template.parent / "terraform/modules"
 
-    modules = new_project() / "terraform/modules"
-    recorded = json.loads((modules / ".origin.json").read_text())["sha256"]
-
-    assert tree_hash(modules) == recorded
-    with next(modules.rglob("*.tf")).open("a") as edited:
-        edited.write("# edited\n")
-    assert tree_hash(modules) != recorded
+    assert project_origin.version_of(project_origin.read(project / ".cruft.json")) == stepladder.__version__
+    assert project_origin.modules(project, own) == project_origin.ModulesOrigin(version=stepladder.__version__)
+    edited = project / "terraform/modules/service/alarms.tf"
+    edited.write_text(edited.read_text() + "# edited\n")
+    assert project_origin.modules(project, own).edited == ("service/alarms.tf",)
 
 
 def add_every_kinds_own(project, template):

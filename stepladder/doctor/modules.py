@@ -1,0 +1,32 @@
+"""The project's Terraform modules beside those that it was made with, and those of the stepladder that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stepladder import __version__
+from stepladder.core import git, project_origin, resources
+from stepladder.doctor.context import DoctorContext
+from stepladder.doctor.finding import NOTE, WARNING, Finding
+
+_SUBJECT = project_origin.MODULES.as_posix()
+
+
+def edited_or_outdated(context: DoctorContext) -> Iterator[Finding]:
+    """Yield that the modules were edited, or that another version made them than the one that runs."""
+    if not (context.root / project_origin.MODULES).is_dir():
+        return
+    modules = project_origin.modules(context.root, resources.folder("terraform") / "modules")
+    if modules.missing:
+        text = f"nothing says which version of stepladder these are of: {project_origin.MODULES_FILE} is missing"
+        yield Finding(NOTE, _SUBJECT, text, "restore it: `git log --oneline -- terraform/modules/.origin.json`")
+    elif project_origin.order(modules.version) > project_origin.order(__version__):
+        text = f"they are of stepladder {modules.version}, and {__version__} runs, which is older"
+        yield Finding(WARNING, _SUBJECT, text, "install what the project pins: `uv sync`")
+    elif modules.outdated:
+        text = f"they are of {project_origin.another(modules.version, __version__)}"
+        yield Finding(WARNING, _SUBJECT, text, "`inv project.upgrade`")
+    if modules.edited:
+        names = "files of them" if modules.edited == ("*",) else git.named(modules.edited)
+        text = f"edited since stepladder {modules.version} made them: {names}"
+        yield Finding(NOTE, _SUBJECT, text, "nothing is wrong: `inv project.upgrade` keeps and merges what you changed")
