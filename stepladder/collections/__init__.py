@@ -11,7 +11,10 @@ if not sys.flags.dont_write_bytecode:  # -B, PYTHONDONTWRITEBYTECODE
     # it imports, which takes as long as its work. Here because a tasks.py imports this before anything else of ours.
     sys.dont_write_bytecode = False
 
-TOP_LEVEL = ("deploy", "rollback", "smoke", "logs", "serve", "new", "explain", "unlock", "doctor", "destroy")
+TOP_LEVEL = (
+    *("deploy", "rollback", "smoke", "logs", "serve", "new", "explain", "unlock"),
+    *("doctor", "destroy", "diagnose"),
+)
 """Modules whose tasks stand at the top level."""
 
 NOUNS = ("status", "ledger", "tf", "image", "function", "local", "preview", "promote", "secrets", "ci", "aws")

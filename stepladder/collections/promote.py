@@ -151,18 +151,9 @@ def audit(c: Any, name: str = "", env: str = "", json: bool = False) -> None:
 
 
 def _machine(c: Any, verb: str, as_json: bool = False, *, acting: bool = False, dry_run: bool = False) -> StateMachine:
-    """Return the state machine of the primary location, which promotes up the whole ladder."""
-    from stepladder.promotion.executions import StateMachine
-    from stepladder.releases.rung import opened
-    from stepladder.settings import functions, locations, placeholder
-    from stepladder.settings.load import from_context
+    from stepladder.commands.primary import state_machine
 
-    settings = from_context(c)
-    if acting:
-        placeholder.refuse(settings, settings.ladder_environments)
-    own = functions.MAIN if settings.main else settings.function_names[0]
-    primary = locations.representatives(settings)[0]
-    return StateMachine(opened(c, primary, verb, function=own, as_json=as_json, dry_run=dry_run))
+    return state_machine(c, verb, as_json=as_json, acting=acting, dry_run=dry_run)
 
 
 def _finish(machine: StateMachine, result: Mapping[str, object]) -> None:

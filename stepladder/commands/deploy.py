@@ -18,7 +18,16 @@ from stepladder.core.similar import did_you_mean
 from stepladder.ledger.lock import WAIT
 from stepladder.ledger.schema import ReleaseEntry
 from stepladder.ledger.words import recorded_commit
-from stepladder.releases import cut_off, freeze_guard, ladder_guard, left_foundation, preview, restore, secret_check
+from stepladder.releases import (
+    cut_off,
+    failed_run,
+    freeze_guard,
+    ladder_guard,
+    left_foundation,
+    preview,
+    restore,
+    secret_check,
+)
 from stepladder.releases import plan as plans
 from stepladder.releases import report as reports
 from stepladder.releases.acts import Acts
@@ -256,7 +265,9 @@ class Deploy:
                 state, wanted = self.bound(*self._read())
                 plan = self._plan(state, wanted)
             if plan.acts:
-                return self.acts.execute(state, wanted, plan)
+                live = state.ledger.current.release_id if state.ledger.current else ""
+                with failed_run.recorded(rung, "deploy", after=live, commit=self.acts.commit):
+                    return self.acts.execute(state, wanted, plan)
             if adopted and state.alias:
                 return reports.released(rung, Released(adopted, state.alias, moved=True), before, plan, self.acts.url)
             return self._unchanged(state, plan)

@@ -29,7 +29,7 @@ from stepladder.core.process_identity import release_id
 from stepladder.core.several import attempt
 from stepladder.ledger.lock import WAIT
 from stepladder.ledger.schema import Holder
-from stepladder.releases import preview, secret_check
+from stepladder.releases import failed_run, preview, secret_check
 from stepladder.releases.interfaces import Images, Infrastructure
 from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.releases.report import DeployReport
@@ -179,6 +179,14 @@ class DeployMany:
         return reports.released(self.rung, self.functions)
 
     def _carry_out(self) -> None:
+        live = max((each.live_release for each in self.functions), default="")
+        with failed_run.recorded(self.rung, "deploy", after=live, commit=self.functions[0].acts.commit):
+            acting = self._made()
+        self._hold(acting)
+        self._release([each for each in acting if each.plan.acts])
+
+    def _made(self) -> list[FunctionDeploy]:
+        """Do what comes before any function has a version, and return the functions with something to do."""
         self._begin()
         acting = self.acting
         lost = [each for each in acting if each.acts.lost_alias]
@@ -190,8 +198,7 @@ class DeployMany:
         self._make(acting)
         if all(each.name for each in acting):
             self._terraform.close()  # what other runs apply meanwhile is none of the functions' releases
-        self._hold(acting)
-        self._release([each for each in acting if each.plan.acts])
+        return acting
 
     def _begin(self) -> None:
         """Take the environment's lock where it is needed; before the first foundation there is none."""

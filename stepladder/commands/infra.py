@@ -10,9 +10,9 @@ from typing import Any, TypedDict, Unpack
 
 from stepladder import terraform
 from stepladder.core.console import Console
-from stepladder.ledger.schema import InfraRecord
+from stepladder.ledger.schema import APPLY, InfraRecord
 from stepladder.promotion import delivery
-from stepladder.releases import applied_root, restore
+from stepladder.releases import applied_root, failed_run, restore
 from stepladder.releases.adapters import ProjectInfra
 from stepladder.releases.interfaces import Applied
 from stepladder.releases.rung import Rung
@@ -79,7 +79,7 @@ def apply(rung: Rung, root: str, plan: str = "", *, allow_destroy: Allowed = Fal
     Raises as `terraform.apply` and `terraform.ensure`.
     """
     options: dict[str, Any] = {"allow_destroy": allow_destroy, "lock_timeout": lock_timeout}
-    with locked(rung), rung.console.step(f"apply {root}") as step:
+    with locked(rung), failed_run.recorded(rung, APPLY), rung.console.step(f"apply {root}") as step:
         was = before(rung, root)
         where = rung.settings, rung.environment, root
         if plan == REVIEWED:

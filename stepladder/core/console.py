@@ -249,8 +249,9 @@ class Console:
         try:
             with self._shown(step, started):
                 yield step
-        except BaseException:
+        except BaseException as error:
             step.mark = "fail"
+            vars(error).setdefault("step", name)  # the innermost one; the ledger keeps it
             raise
         finally:
             with self._lock:

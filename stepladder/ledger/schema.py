@@ -16,6 +16,10 @@ SUCCEEDED, FAILED, ROLLED_BACK, ROLLBACK_FAILED = "succeeded", "failed", "rolled
 UNKNOWN = "unknown"
 """The result of a release that is known only from its version's description, which says nothing of how it ended."""
 ROLLBACK, PROMOTE = "rollback", "promote"  # a release's kind; the other is deploy
+APPLY = "apply"
+"""The kind of an entry of `inv tf.apply`: there is one only when it failed."""
+SINCE_FAILURES = ("error_kind", "failed_step", "detail")
+"""Attributes that only a failed release has, which older releases of stepladder don't know."""
 RELEASE_PREFIX = "release#"
 BEGUN, DONE, AGAIN = "begun", "done", "again"
 """Outcomes of a release command besides succeeded and failed: sent, and, by a person, done or to be run again."""
@@ -146,10 +150,12 @@ class ReleaseEntry:
 
     release_id: str = attribute("its id, which sorts by time", by=EVERYBODY)
     environment: str = attribute("the rung", by=EVERYBODY)
-    kind: str = attribute("deploy, promote or rollback", by=EVERYBODY)
+    kind: str = attribute("deploy, promote or rollback; apply for an apply that failed", by=EVERYBODY)
     version: str = attribute("the version; missing when none was published", by=(), may=EVERYBODY)
     previous_version: str = attribute("the version before; missing for a first release", by=(), may=EVERYBODY)
-    digest: str = attribute("the image", by=EVERYBODY)
+    digest: str = attribute(
+        "the image; missing when a command failed before there was one", by=(PROMOTION, FUNCTIONS), may=(COMMANDS,)
+    )
     git_commit: str = attribute("the commit, `-dirty` when files differed from it, or `none`", by=EVERYBODY)
     requested_by: str = attribute("user and host", by=EVERYBODY)
     result: str = attribute(
@@ -168,6 +174,11 @@ class ReleaseEntry:
     )
     hotfix: bool = attribute("whether it went past the alarms, all at once", by=EVERYBODY, default=False)
     skipped_ladder: str = attribute("why it was released past the ladder", by=(), may=(COMMANDS,), default="")
+    error_kind: str = attribute("the kind of the error that failed it", by=(), may=(COMMANDS,), default="")
+    failed_step: str = attribute("the step of the command that failed", by=(), may=(COMMANDS,), default="")
+    detail: str = attribute(
+        "what a tool or AWS wrote of the failure, a line each, without secrets", by=(), may=(COMMANDS,), default=""
+    )
 
     @property
     def remarks(self) -> str:

@@ -193,14 +193,17 @@ class Ledger(CommandRuns):
         """Return the newest releases of an environment, newest first."""
         return list(islice(self.releases(environment, page=min(limit, _PAGE)), limit))
 
-    def releases(self, environment: str, *, page: int = _PAGE) -> Iterator[ReleaseEntry]:
-        """Yield the releases of an environment, newest first; `page` is how many one call returns."""
+    def releases(self, environment: str, *, page: int = _PAGE, begins: str = "") -> Iterator[ReleaseEntry]:
+        """Yield the releases of an environment, newest first; `page` is how many one call returns.
+
+        With `begins` only those whose id begins so.
+        """
         query: dict[str, object] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
             "ExpressionAttributeValues": {
                 ":pk": {"S": f"env#{environment}"},
-                ":prefix": {"S": schema.RELEASE_PREFIX},
+                ":prefix": {"S": f"{schema.RELEASE_PREFIX}{begins}"},
             },
             "ScanIndexForward": False,
             "ConsistentRead": True,

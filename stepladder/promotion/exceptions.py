@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stepladder.core import aws
+from stepladder.core.clock import seconds_of
 from stepladder.core.display import one_line
 from stepladder.promotion.executions import Execution, StateMachine
 
@@ -59,8 +60,8 @@ def _of(machine: StateMachine, execution: Execution, environment: str, function:
         if release is None or not release.version:
             return
         version = release.version
-        window = _window(release.started_at, release.ended_at)
-        event = _first(machine.at(environment).aws.client("logs"), f"/aws/lambda/{function}", version, window)
+        logs = machine.at(environment).aws.client("logs")
+        event = first(logs, f"/aws/lambda/{function}", version, release.started_at, release.ended_at)
     except Exception as error:
         explained = aws.explain(error)
         if explained is None:
@@ -79,13 +80,20 @@ def _of(machine: StateMachine, execution: Execution, environment: str, function:
 
 
 def _window(began: str, ended: str) -> dict[str, int]:
-    """Return the time window that is searched; empty in a local cloud.
+    """Return the time window that is searched; empty in a local cloud, and without an end that isn't known.
 
     A local cloud's releases may have simulated times while its log is in real time. The version alone decides then.
     """
     if aws.endpoint():
         return {}
-    return {"startTime": int((_epoch(began) - _MARGIN) * 1000), "endTime": int((_epoch(ended) + _MARGIN) * 1000)}
+    first_time, last_time = seconds_of(began), seconds_of(ended)
+    window = {"startTime": int((first_time - _MARGIN) * 1000)} if first_time else {}
+    return window | ({"endTime": int((last_time + _MARGIN) * 1000)} if last_time else {})
+
+
+def first(client: Any, group: str, version: str, began: str, ended: str) -> dict[str, Any] | None:
+    """Return the oldest event of a version that is an exception, between two times of the ledger; None without one."""
+    return _first(client, group, version, _window(began, ended))
 
 
 def _first(client: Any, group: str, version: str, window: Mapping[str, int]) -> dict[str, Any] | None:
@@ -157,7 +165,3 @@ def _json(message: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _epoch(stamp: str) -> float:
-    return datetime.fromisoformat(stamp).timestamp()

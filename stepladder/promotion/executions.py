@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 from urllib.parse import quote
 
 from stepladder.core import aws, names
@@ -28,13 +28,15 @@ class ListedExecution(TypedDict):
     name: str
     status: str
     startDate: datetime
+    stopDate: NotRequired[datetime]
 
 
 @dataclass(frozen=True)
 class Execution:
     """One execution of the state machine, as Step Functions describes it.
 
-    `started` is in seconds since the epoch. `output` is None unless it succeeded.
+    `started` and `stopped` are in seconds since the epoch, the latter 0 while it runs. `output` is None unless it
+    succeeded.
     """
 
     arn: str
@@ -44,6 +46,7 @@ class Execution:
     cause: str = ""
     started: float = 0.0
     output: list[RungOutcome] | None = None
+    stopped: float = 0.0
 
     @property
     def name(self) -> str:
@@ -171,6 +174,7 @@ class StateMachine:
             cause=answer.get("cause", ""),
             started=answer["startDate"].timestamp(),
             output=json.loads(answer.get("output") or "null"),
+            stopped=answer["stopDate"].timestamp() if answer.get("stopDate") else 0.0,
         )
 
     def executions(self, status: str = "", limit: int = 100, *, may_be_missing: bool = False) -> list[ListedExecution]:

@@ -286,9 +286,14 @@ def _target(target: TargetInput, rung: str, *, hotfix: bool) -> Target:
     return Target(name, function, rung, shift=shift, bake_seconds=bake)
 
 
+def phrase_of(state: str) -> str:
+    """Return the phrase that a person reads for a state; empty for one that leaves the phrase before it."""
+    return SHIFTING if state in _SHIFTING else _PHRASES.get(state, "")
+
+
 def _entered(view: LadderView, path: Path, state: str, when: float) -> None:
     view.failed.discard(path)
-    phrase = SHIFTING if state in _SHIFTING else _PHRASES.get(state, "")
+    phrase = phrase_of(state)
     if not phrase:
         return
     for target in targets_at(view, path):

@@ -17,13 +17,14 @@ from typing import Any
 
 from stepladder.core.errors import RefusedError
 from stepladder.core.step import Step
+from stepladder.ledger.schema import PROMOTE
 from stepladder.promotion import delivery, service_images
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.replicate import copy_images
 from stepladder.promotion.root_changes import RootChange, differs, plan_infra
 from stepladder.promotion.roots import ProjectRoots, Roots
 from stepladder.promotion.service_images import ServiceImages
-from stepladder.releases import applied_root
+from stepladder.releases import applied_root, failed_run
 from stepladder.releases.plan import SERVICE
 from stepladder.settings import locations
 from stepladder.terraform.allowed import flags
@@ -198,7 +199,7 @@ def _apply(change: RootChange, images: ServiceImages, roots: Roots) -> None:
     """Apply a root exactly as it was planned, and record that in the ledger."""
     rung = change.rung
     was = delivery.read(rung) if change.root == delivery.ROOT else None
-    with rung.console.step(change.root) as step:
+    with failed_run.recorded(rung, PROMOTE), rung.console.step(change.root) as step:
         if rung.lock.held:
             rung.lock.check()
         if change.planned:

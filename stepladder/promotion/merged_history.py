@@ -15,19 +15,25 @@ _MAPS = {"release": "ReleaseTargets", "finish": "FinishTargets"}
 """The Map of each label, which is in the ARN of its Map Runs."""
 
 
-def events(sfn: Any, arn: str, started_with: ExecutionInput) -> Iterator[HistoryEvent]:
-    """Yield every event of an execution, oldest first, with its data; those of a Map Run where it began."""
+def events(
+    sfn: Any, arn: str, started_with: ExecutionInput, keys: frozenset[str] | None = None, *, data: bool = True
+) -> Iterator[HistoryEvent]:
+    """Yield every event of an execution, oldest first; those of a Map Run where it began.
+
+    With `keys` only the histories of these targets are read of a Map Run; without `data` no inputs and outputs are.
+    """
     number = 0
-    for event in _own(sfn, arn):
+    for event in _own(sfn, arn, data=data):
         yield event
         details = event.get("mapRunStartedEventDetails")
         for child in _children(sfn, details["mapRunArn"]) if details else ():
             number += 1
-            yield from _iteration(sfn, child, started_with, event, number)
+            yield from _iteration(sfn, child, started_with, event, number, keys, data=data)
 
 
-def _own(sfn: Any, arn: str) -> Iterator[HistoryEvent]:
-    for page in pages(sfn.get_execution_history, executionArn=arn, maxResults=_PAGE):
+def _own(sfn: Any, arn: str, *, data: bool) -> Iterator[HistoryEvent]:
+    request = {} if data else {"includeExecutionData": False}
+    for page in pages(sfn.get_execution_history, executionArn=arn, maxResults=_PAGE, **request):
         yield from page["events"]
 
 
@@ -37,13 +43,20 @@ def _children(sfn: Any, map_run: str) -> Iterator[str]:
 
 
 def _iteration(
-    sfn: Any, child: str, started_with: ExecutionInput, begun: HistoryEvent, number: int
+    sfn: Any,
+    child: str,
+    started_with: ExecutionInput,
+    begun: HistoryEvent,
+    number: int,
+    keys: frozenset[str] | None,
+    *,
+    data: bool,
 ) -> Iterator[HistoryEvent]:
     """Yield the events of a child execution between those that begin and end an iteration of the Map."""
     described = sfn.describe_execution(executionArn=child)
     key = json.loads(described.get("input") or "{}").get("target", {}).get("environment", "")
     index = _index(started_with, key)
-    if index is None:
+    if index is None or (keys is not None and key not in keys):
         return
     name = _MAPS.get(child.rpartition("/")[2].partition(":")[0], "ReleaseTargets")
     first = number * _OFFSET
@@ -55,7 +68,7 @@ def _iteration(
         "mapIterationStartedEventDetails": {"name": name, "index": index},
     }
     last = first
-    for event in _own(sfn, child):
+    for event in _own(sfn, child, data=data):
         if event["type"].startswith("Execution"):  # an end of the child's own is none of the promotion's
             continue
         moved = event.copy()

@@ -14,7 +14,7 @@ from typing import Any
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.clock import stamp
 from stepladder.core.names import flags_of
-from stepladder.ledger.schema import ROLLBACK, SUCCEEDED, Bad, Current, Holder, ReleaseEntry
+from stepladder.ledger.schema import ROLLBACK, SINCE_FAILURES, SUCCEEDED, Bad, Current, Holder, ReleaseEntry
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.rung import Rung
 
@@ -31,7 +31,8 @@ class Pending:
 
     def text(self) -> str:
         """Return it as a lock holds it."""
-        document = {"release": asdict(self.release), "current": asdict(self.current)}
+        entry = {key: value for key, value in asdict(self.release).items() if value or key not in SINCE_FAILURES}
+        document = {"release": entry, "current": asdict(self.current)}
         return json.dumps(document | ({"bad": [self.bad[0], asdict(self.bad[1])]} if self.bad else {}))
 
 

@@ -13,7 +13,6 @@ from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.aws import error_code
 from stepladder.core.clock import stamp
 from stepladder.core.errors import (
-    InterruptedRunError,
     LockedError,
     RollbackFailedError,
     RolledBackError,
@@ -22,7 +21,7 @@ from stepladder.core.errors import (
 from stepladder.core.process_identity import release_id as new_release_id
 from stepladder.ledger import schema
 from stepladder.ledger.schema import Bad, Current, ReleaseEntry
-from stepladder.releases import move_alias, release_command
+from stepladder.releases import failed_run, move_alias, release_command
 from stepladder.releases.cut_off import Pending
 from stepladder.releases.rung import Rung, uninterrupted
 
@@ -184,9 +183,8 @@ def failed(rung: Rung, entry: ReleaseEntry, error: BaseException) -> None:
     """Write a failed release and give the lock back; a second failure here must not hide the first."""
     if isinstance(error, (RolledBackError, RollbackFailedError)):
         _warn_of_commands(rung, entry)
-    interrupted = isinstance(error, (KeyboardInterrupt, InterruptedRunError))
-    cause = "interrupted" if interrupted else getattr(error, "message", "") or error_code(error) or repr(error)
-    entry = replace(entry, result=_result_of(error), cause=cause[:500], ended_at=stamp(rung.clock.now()))
+    entry = replace(entry, result=_result_of(error), ended_at=stamp(rung.clock.now()))
+    entry = failed_run.with_facts(entry, error)
     try:
         rung.lock.stop_renewing()
         if isinstance(error, LockedError):

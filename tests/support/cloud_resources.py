@@ -75,6 +75,7 @@ class CloudResources:
         if functions:
             given |= {"functions": {name: {"smoke": {"path": "tests/smoke"}} for name in functions}}
         self.distributed = distributed
+        self.given = given
         self.settings: Settings = load(given, root)
         self._clients: dict[tuple[str, locations.Location], Any] = {}
         self.machines: dict[str, str] = {}

@@ -24,9 +24,13 @@ ns.add_task(project.lock)
 """
 PLACE = {"account": "111122223333", "region": "eu-west-1"}
 SETTINGS = {"stepladder": {"project": "hello", "environments": {"staging": PLACE, "production": PLACE}}}
-DELIBERATE = {"explain": ["kind"], "local.iam": ["mode"], "local.speed": ["value"], "promote.audit": ["name"]} | {
-    name: ["name"] for name in ("secrets.set", "secrets.rotate")
-}
+DELIBERATE = {
+    "diagnose": ["release"],
+    "explain": ["kind"],
+    "local.iam": ["mode"],
+    "local.speed": ["value"],
+    "promote.audit": ["name"],
+} | {name: ["name"] for name in ("secrets.set", "secrets.rotate")}
 """What is taken by position on purpose: a slip there harms nothing."""
 
 

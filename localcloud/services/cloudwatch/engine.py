@@ -7,6 +7,8 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from localcloud.cloud import Cloud, ServiceError
 from localcloud.events import emit
@@ -60,12 +62,17 @@ class AlarmEngine:
     def move(self, region: AlarmRegion, alarm: Alarm, state: str, reason: str) -> None:
         """Set an alarm's state. A change is noted, sent as an event, and starts the alarm's actions."""
         with self.regions.lock:
-            before, changed = alarm.state, alarm.state != state
+            before, changed, was = alarm.state, alarm.state != state, alarm.reason
             alarm.state, alarm.reason = state, reason
             if not changed:
                 return
             alarm.changed = self._cloud.clock.utcnow()
-            self.note(region, alarm.name, "StateUpdate", f"Alarm updated from {before} to {state}", reason)
+            data = {
+                "version": "1.0",
+                "oldState": {"stateValue": before, "stateReason": was},
+                "newState": {"stateValue": state, "stateReason": reason},
+            }
+            self.note(region, alarm.name, "StateUpdate", f"Alarm updated from {before} to {state}", data)
         emit(
             self._cloud,
             "aws.cloudwatch",
@@ -101,8 +108,10 @@ class AlarmEngine:
                 account=alarm.account,
             )
 
-    def note(self, region: AlarmRegion, name: str, kind: str, summary: str, reason: str = "") -> None:
-        """Add an item to the history of alarms."""
+    def note(
+        self, region: AlarmRegion, name: str, kind: str, summary: str, data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add an item to the history of alarms; `data` is what AWS has as `HistoryData`."""
         region.history.append(
             {
                 "AlarmName": name,
@@ -110,7 +119,7 @@ class AlarmEngine:
                 "Timestamp": self._cloud.clock.utcnow(),
                 "HistoryItemType": kind,
                 "HistorySummary": summary,
-                "HistoryData": json.dumps({"reason": reason}),
+                "HistoryData": json.dumps(data or {}),
             }
         )
         del region.history[:-1000]

@@ -1,0 +1,130 @@
+"""Record what `inv report` and `inv diagnose` read of real promotions on a local cloud, for the tests of both.
+
+    python tests/support/record_promotions.py
+
+writes tests/unit/data/reported.json.gz. To be run again when a command reads something else than before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support"), str(ROOT / "tests" / "local")]
+
+import cassette  # noqa: E402
+import cloud_images  # noqa: E402
+import in_process  # noqa: E402
+from cloud_project import CloudProject  # noqa: E402
+from running_cloud import RunningCloud  # noqa: E402
+
+from localcloud import daemon  # noqa: E402
+from stepladder.commands.diagnose import diagnose  # noqa: E402
+from stepladder.core.errors import StepladderError  # noqa: E402
+
+OUTPUT = ROOT / "tests" / "unit" / "data" / "reported.json.gz"
+GOOD = "def handler(event, context):\n    return {'statusCode': 200}\n# %s\n"
+HALF_BROKEN = """
+PRICES = {"tea": 3}
+
+def handler(event, context):
+    if "order" in event:
+        return {"statusCode": 200, "body": str(total(event["order"]))}
+    return {"statusCode": 200}
+
+def total(items):
+    return sum(PRICES[item] for item in items)
+# %s
+"""
+WRONG = """
+def handler(event, context):
+    if "-production:" in context.invoked_function_arn:
+        raise RuntimeError("no <script>alert(1)</script> for password=hunter2hunter2")
+    return {"statusCode": 200}
+# %s
+"""
+BROKEN_ON_ONE = """
+def handler(event, context):
+    if context.invoked_function_arn.endswith('-production-biller:live'):
+        raise ValueError('broken there')
+    return {'statusCode': 200}
+# %s
+"""
+SPEED = 60.0
+
+
+@contextlib.contextmanager
+def traffic(project: CloudProject, cloud: Any, payload: dict[str, Any]) -> Iterator[None]:
+    """Call the alias of production while a block runs."""
+    over, client = threading.Event(), project.client("lambda", "production")
+
+    def call() -> None:
+        while not over.wait(0.05):
+            with contextlib.suppress(Exception):
+                client.invoke(
+                    FunctionName=project.function("production"), Qualifier="live", Payload=json.dumps(payload).encode()
+                )
+
+    callers = [threading.Thread(target=call, daemon=True) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for caller in callers:
+            caller.join()
+
+
+def record(project: CloudProject, read: Callable[[Any], Any]) -> dict[str, Any]:
+    """Record what a command reads, and what the project is."""
+    machine = project.state_machine()
+    with cassette.recording() as calls, contextlib.suppress(StepladderError):
+        newest = machine.pick()
+        for wanted in ("", newest.name, newest.name[:-2], newest.input["release_id"]):
+            with contextlib.suppress(StepladderError):
+                read(machine, wanted)
+    return {"calls": calls, "settings": project.given, "now": time.time()}
+
+
+def main() -> None:
+    """Promote, and record what is read of each promotion."""
+    recorded: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder, daemon.running(environ={"STEPLADDER_LAUNCHER": "process"}) as info:
+        cloud, root = RunningCloud(info), Path(folder)
+        runtime = cloud_images.runtime(root / "runtime")
+        with in_process.pointed_at(cloud, brief=2.0):
+            cloud.speed(SPEED)
+
+            def make(name: str, **settings: Any) -> CloudProject:
+                (root / name).mkdir()
+                return CloudProject(cloud, root / name, runtime=runtime, **settings).build()
+
+            canary = make("canary", deployment="Canary10Percent5Minutes")
+            many = make("many", functions=("biller", "mailer"), distributed=True, deployment="Canary10Percent5Minutes")
+
+            def run(name: str, project: CloudProject, source: str, payload: dict[str, Any] | None) -> None:
+                project.ship(source % name)
+                with traffic(project, cloud, payload) if payload is not None else contextlib.nullcontext():
+                    ended = project.promote()
+                sys.stderr.write(f"{name}: {ended.code} {ended.message}\n")
+                recorded[name] = record(project, diagnose) | {"code": ended.code}
+
+            run("promoted", canary, GOOD, {"order": ["tea"]})
+            run("alarm", canary, HALF_BROKEN, {"order": ["coffee"]})
+            run("smoke", canary, WRONG, None)
+            run("several", many, BROKEN_ON_ONE, None)
+    cassette.save(OUTPUT, recorded)
+    sys.stderr.write(f"{OUTPUT.relative_to(ROOT)}: {OUTPUT.stat().st_size} bytes\n")
+
+
+if __name__ == "__main__":
+    main()

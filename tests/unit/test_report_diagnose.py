@@ -1,0 +1,331 @@
+"""`inv diagnose` by what real promotions left, recorded from a local cloud, and by releases on fake AWS."""
+
+import io
+import json
+from pathlib import Path
+
+import cassette
+import pytest
+from fakes.deploy_harness import DeployHarness, digest
+from fakes.errors import Scripted, error
+from fakes.logs import CloudWatchLogs
+
+from stepladder.commands.diagnose import diagnose
+from stepladder.core.clock import Clock, stamp
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
+from stepladder.ledger.schema import Holder, SentCommand
+from stepladder.promotion.executions import StateMachine
+from stepladder.releases.rung import Rung, clients
+from stepladder.settings import locations
+from stepladder.settings.load import load
+from stepladder.terraform.events import Diagnostic
+from stepladder.terraform.failures import TerraformError
+
+RECORDED = cassette.load(Path(__file__).parent / "data" / "reported.json.gz")
+
+
+@pytest.fixture
+def played(tmp_path, monkeypatch):
+    """Return a function that diagnoses a recorded promotion: the record, and what was printed."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+
+    def run(name, wanted="", *, change=lambda calls: None, as_json=False):
+        recorded = json.loads(json.dumps(RECORDED[name]))
+        change(recorded["calls"])
+        settings, printed = load(recorded["settings"], tmp_path), io.StringIO()
+        primary = locations.representatives(settings)[0]
+        console = Console(err=printed, out=printed, live=False, as_json=as_json)
+        clock = Clock(now=lambda: recorded["now"])
+        rung = Rung(settings.of_function(""), primary, clients(settings, primary), console, "inv diagnose", clock)
+        with cassette.playing(recorded["calls"]):
+            try:
+                return diagnose(StateMachine(rung), wanted), printed.getvalue()
+            except StepladderError as failed:
+                return failed, printed.getvalue()
+
+    return run
+
+
+class TestPromotions:
+    def test_an_alarm_in_a_canary_is_named_with_its_threshold_and_the_exception_that_made_it_fire(self, played):
+        record, printed = played("alarm")
+        assert record["end"] == "rolled_back"
+        assert record["state"] == "PollDeployment (shifting traffic)"
+        raised, alarm = record["causes"]
+        assert raised["sentence"] == "version 3 raised KeyError: 'coffee' at app.py:10"
+        assert "/aws/lambda/" in raised["source"]
+        assert alarm["sentence"].endswith("-production-errors fired at " + alarm["sentence"][-20:])
+        assert alarm["evidence"][0] == "Errors Sum >= 1 in 1 of 1 periods of 60 s"
+        assert any(line.startswith("Threshold Crossed: ") for line in alarm["evidence"])
+        assert "hint: next: `inv logs --env production --errors --since 1d`" in printed
+        assert len(printed.splitlines()) <= 24, "one screen"
+
+    def test_a_smoke_case_that_failed_is_named_with_its_mismatch_and_secrets_are_hidden(self, played):
+        record, printed = played("smoke")
+        (raised, smoke) = record["causes"]
+        assert record["state"].startswith("TestVersion")
+        assert (smoke["kind"], smoke["target"]) == ("smoke-failed", "production")
+        assert smoke["evidence"][0].startswith("answers: error: expected none, got RuntimeError: no <script>")
+        assert raised["sentence"].startswith("version 4 raised RuntimeError: no <script>alert(1)</script>")
+        assert "hunter2" not in printed + json.dumps(record)
+        assert smoke["command"] == "inv smoke --env production --version 4"
+
+    def test_of_several_functions_the_one_that_failed_is_named_and_not_those_that_were_put_back(self, played):
+        record, _ = played("several")
+        assert {cause["target"] for cause in record["causes"]} == {"production-biller"}
+        assert record["causes"][0]["sentence"] == "version 2 raised ValueError: broken there at app.py:4"
+
+    def test_when_nothing_failed_that_is_what_is_printed(self, played):
+        record, printed = played("promoted")
+        assert (record["end"], record["causes"]) == ("", ())
+        assert "no failure is recorded" in printed
+
+    def test_a_promotion_is_found_by_the_beginning_of_its_name_and_by_its_release(self, played):
+        record, _ = played("alarm")
+        for wanted in (record["name"], record["release_id"], record["execution_arn"]):
+            assert played("alarm", wanted)[0]["causes"] == record["causes"]
+
+    def test_a_log_that_may_not_be_read_is_noted_and_the_alarm_is_still_named(self, played):
+        def deny(calls):
+            for key in [key for key in calls if "logs.filter_log_events" in key]:
+                calls[key] = {"error": {"Error": {"Code": "AccessDeniedException", "Message": "no"}}}
+
+        record, printed = played("alarm", change=deny)
+        assert [cause["sentence"].split()[0] for cause in record["causes"]] == ["alarm"]
+        assert "unknown: the log of production can't be read: these credentials may not call" in printed
+
+    def test_a_history_that_is_gone_leaves_the_ledgers_cause_and_says_so(self, played):
+        def forget(calls):
+            for key in [key for key in calls if "get_execution_history" in key]:
+                calls[key] = {"error": {"Error": {"Code": "ExecutionDoesNotExist", "Message": "gone"}}}
+
+        record, _ = played("smoke", change=forget)
+        assert record["causes"]
+        assert any("history of" in line for line in record["unknown"])
+
+
+class Without(Scripted):
+    """Step Functions where the project has no state machine yet."""
+
+    def list_executions(self, **_):
+        raise error("StateMachineDoesNotExist")
+
+    def describe_execution(self, **_):
+        raise error("ExecutionDoesNotExist")
+
+
+@pytest.fixture
+def harness(tmp_path):
+    made = DeployHarness(tmp_path)
+    logs = CloudWatchLogs()
+    made.aws.clients |= {"stepfunctions": Without(), "logs": logs}
+    made.deploy()
+    return made
+
+
+def diagnosed(harness, wanted="", environment=""):
+    harness.err.truncate(0)
+    harness.err.seek(0)
+    return diagnose(StateMachine(harness.rung()), wanted, environment)
+
+
+def fails(harness, **options):
+    with pytest.raises((StepladderError, KeyboardInterrupt, Exception)) as failed:
+        harness.deploy(**options)
+    return failed.value
+
+
+DENIED = (
+    "operation error IAM: CreateRole, api error AccessDenied: User: arn:aws:iam::123456789012:user/jo is not "
+    "authorized to perform: iam:CreateRole on resource: arn:aws:iam::123456789012:role/hello-staging because no policy allows it"
+)
+
+
+def terraform_error(detail):
+    found = Diagnostic("error", "creating IAM Role (hello-staging)", detail, "module.service.aws_iam_role.function")
+    return TerraformError("terraform apply of staging/service failed: creating", hint="see", diagnostics=(found,))
+
+
+class TestDeploys:
+    def test_a_failed_apply_is_kept_with_terraforms_own_words_and_without_secrets(self, harness):
+        def refuse(root):
+            raise terraform_error("InvalidParameter: password=correct-horse-9 is too short")
+
+        harness.on_apply, harness.infra_inputs = refuse, "two"
+        fails(harness)
+        entry = harness.releases[-1]
+        assert (entry["result"], entry["error_kind"], entry["failed_step"]) == ("failed", "terraform-failed", "service")
+        record = diagnosed(harness)
+        (cause,) = record["causes"]
+        assert cause["kind"] == "terraform-failed"
+        assert "module.service.aws_iam_role.function: creating IAM Role" in cause["evidence"][0]
+        assert "correct-horse" not in json.dumps(record) + json.dumps(entry)
+        assert (record["state"], cause["command"]) == ("service", "inv tf.plan --env staging --root service")
+
+    def test_a_call_that_terraform_was_denied_is_named_with_action_resource_and_principal(self, harness):
+        def refuse(root):
+            raise terraform_error(DENIED)
+
+        harness.on_apply, harness.infra_inputs = refuse, "two"
+        fails(harness)
+        cause = diagnosed(harness)["causes"][0]
+        assert cause["kind"] == "aws-denied"
+        assert cause["evidence"][:3] == (
+            "action: iam:CreateRole",
+            "resource: arn:aws:iam::123456789012:role/hello-staging",
+            "principal: arn:aws:iam::123456789012:user/jo",
+        )
+
+    def test_a_call_of_ours_that_was_denied_is_named_too(self, harness):
+        message = (
+            "User: arn:aws:iam::1:user/jo is not authorized to perform: lambda:UpdateFunctionCode on resource: "
+            "arn:aws:lambda:eu-west-1:1:function:hello-staging"
+        )
+        harness.function.fail("UpdateFunctionCode", error("AccessDeniedException", 403, message))
+        harness.source = "two"
+        fails(harness)
+        cause = diagnosed(harness)["causes"][0]
+        assert cause["sentence"].startswith("lambda:UpdateFunctionCode was denied on arn:aws:lambda")
+
+    def test_a_deploy_that_was_interrupted_before_a_version_is_kept_with_its_step(self, harness):
+        def interrupt():
+            raise KeyboardInterrupt
+
+        harness.on_prepare, harness.source = interrupt, "two"
+        fails(harness)
+        record = diagnosed(harness)
+        assert (record["state"], record["causes"][0]["kind"]) == ("image", "interrupted")
+
+    def test_a_refusal_before_anything_began_is_no_failure(self, harness):
+        harness.broken, harness.source = RefusedError("no"), "two"
+        count = len(harness.releases)
+        fails(harness, infra="always")
+        assert len(harness.releases) == count
+
+    def test_smoke_cases_that_failed_are_all_named(self, harness):
+        harness.case("first", payload={}, expect={"status": 201})
+        harness.case("second", payload={}, expect={"status": 202})
+        harness.source = "two"
+        fails(harness)
+        record = diagnosed(harness)
+        smoke = record["causes"][-1]
+        assert smoke["kind"] == "smoke-failed"
+        assert [line.split(":")[0] for line in smoke["evidence"]] == ["first", "second"]
+        assert smoke["command"] == "inv smoke --env staging --version 2"
+
+    def test_the_first_exception_of_the_version_is_taken_from_the_log_in_the_time_of_the_release(
+        self, harness, monkeypatch
+    ):
+        monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+        harness.case("first", payload={}, expect={"status": 201})
+        harness.source = "two"
+        fails(harness)
+        logs, now = harness.aws.clients["logs"], int(harness.time.seconds * 1000)
+        text = "[ERROR] KeyError: 'a'\rTraceback (most recent call last):\r"
+        text += '  File "/var/task/app/handler.py", line 7, in h'
+        logs.put("/aws/lambda/hello-staging", now, text, "2027/01/15/[2]aa")
+        logs.put("/aws/lambda/hello-staging", now - 1, text.replace("KeyError", "OldError"), "2027/01/15/[1]aa")
+        cause = diagnosed(harness)["causes"][0]
+        assert cause["sentence"] == "version 2 raised KeyError: 'a' at app/handler.py:7"
+        assert cause["link"].startswith("https://")
+        assert cause["command"] == f"inv logs --env staging --errors --since {harness.releases[-1]['started_at']}"
+
+    def test_an_image_that_lambda_refused_is_named_with_lambdas_reason(self, harness):
+        harness.function.outcome = lambda uri: "Failed" if uri.endswith(digest("two")) else "Successful"
+        harness.source = "two"
+        fails(harness)
+        cause = diagnosed(harness)["causes"][0]
+        assert cause["kind"] == "lambda-refused"
+        assert cause["sentence"].endswith(": not an image (InvalidImage)")
+
+    def test_a_release_command_that_failed_is_named_with_its_answer(self, harness):
+        harness.case("first", payload={}, expect={"status": 201})
+        harness.source = "two"
+        fails(harness)
+        entry = harness.releases[-1]
+        run = SentCommand(
+            entry["release_id"],
+            "migrate",
+            entry["digest"],
+            "2",
+            "failed",
+            "jo",
+            entry["started_at"],
+            "run",
+            answer="no",
+        )
+        harness.rung().ledger.write_command_run("staging", "key", run, None)
+        cause = diagnosed(harness)["causes"][0]
+        assert cause["sentence"] == "release command migrate failed on version 2"
+        assert cause["command"] == "inv ledger.command --env staging"
+
+    def test_a_command_that_was_killed_left_its_lock_and_that_is_the_cause(self, harness):
+        holder = Holder(
+            "jo@laptop", "laptop", "boot", 1, "run", "inv deploy --env staging", stamp(harness.time.seconds), 0
+        )
+        rung = harness.rung()
+        rung.ledger.client.put_item(
+            TableName=rung.ledger.table, Item={"pk": {"S": "env#staging"}, "sk": {"S": "lock"}, **attributes(holder)}
+        )
+        record = diagnosed(harness)
+        assert record["causes"][0]["sentence"] == "inv deploy --env staging was cut off and left its lock on staging"
+        assert record["command"] == "inv deploy --env staging"
+
+    def test_an_entry_of_an_older_release_that_kept_no_kind_is_diagnosed_by_its_words(self, harness):
+        harness.case("first", payload={}, expect={"status": 201})
+        harness.source = "two"
+        fails(harness)
+        strip(harness, "error_kind", "failed_step", "detail", "input_key", "git_commit", "started_at")
+        assert diagnosed(harness)["causes"][0]["kind"] == "smoke-failed"
+
+    def test_a_failure_without_a_cause_is_unknown_and_never_guessed(self, harness):
+        harness.case("first", payload={}, expect={"status": 201})
+        harness.source = "two"
+        fails(harness)
+        strip(harness, "error_kind", "failed_step", "detail", "cause")
+        with pytest.raises(NotReadyError) as failed:
+            diagnosed(harness)
+        assert failed.value.kind == "cause-unknown"
+        assert failed.value.record["causes"] == ()
+
+
+class TestNames:
+    def test_an_unknown_release_is_bad_input_and_the_nearest_is_named(self, harness):
+        release = harness.releases[0]["release_id"]
+        with pytest.raises(BadInputError) as failed:
+            diagnosed(harness, release[:-1] + "x")
+        assert failed.value.kind == "unknown-release"
+        assert f"did you mean `{release}`?" in failed.value.hint
+
+    def test_a_beginning_that_several_have_is_refused_with_their_ids(self, harness):
+        harness.source = "two"
+        harness.deploy()
+        with pytest.raises(BadInputError, match="begins the ids of several"):
+            diagnosed(harness, harness.releases[0]["release_id"][:4])
+
+    def test_a_release_that_went_well_is_named_as_such(self, harness):
+        release = harness.releases[0]["release_id"]
+        record = diagnosed(harness, release[:-2])
+        assert (record["release_id"], record["end"], record["causes"]) == (release, "succeeded", ())
+        assert f"deploy {release}: succeeded" in harness.printed
+
+    def test_an_environment_that_is_not_there_is_bad_input(self, harness):
+        with pytest.raises(BadInputError) as failed:
+            diagnosed(harness, environment="stagin")
+        assert "did you mean" in failed.value.hint
+
+
+def attributes(holder):
+    return {
+        name: {"N": str(value)} if isinstance(value, int) else {"S": value}
+        for name, value in vars(holder).items()
+        if value != ""
+    }
+
+
+def strip(harness, *names):
+    """Take attributes out of the newest entry."""
+    table = harness.table.tables["hello-releases"]
+    key = max(key for key in table if key[1].startswith("release#"))
+    table[key] = {name: value for name, value in table[key].items() if name not in names}
