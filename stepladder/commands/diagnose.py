@@ -7,6 +7,7 @@ from typing import Any
 
 from stepladder.core.display import plain
 from stepladder.core.errors import NotReadyError
+from stepladder.core.names import split_target
 from stepladder.ledger.words import result_words, shown_commit
 from stepladder.promotion.executions import StateMachine
 from stepladder.report import causes, clues, gather
@@ -111,4 +112,4 @@ def _name(diagnosis: Diagnosis) -> str:
 
 def _environment(machine: StateMachine, diagnosis: Diagnosis) -> str:
     first = next(iter(diagnosis.environments), machine.rung.environment)
-    return first.partition("-")[0]
+    return split_target(first)[0]

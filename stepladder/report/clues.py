@@ -12,13 +12,12 @@ from typing import Any
 from stepladder.core import aws
 from stepladder.core.clock import seconds_of, stamp
 from stepladder.core.display import unwrapped
-from stepladder.core.names import split_target
 from stepladder.ledger import schema
 from stepladder.ledger.schema import SentCommand
 from stepladder.promotion import exceptions
 from stepladder.promotion.executions import StateMachine
 from stepladder.releases.rung import Rung
-from stepladder.report import links
+from stepladder.report import links, rungs
 from stepladder.report.gather import SIBLING
 from stepladder.report.of_ledger import attempt
 from stepladder.report.story import AlarmFacts, Exceptional, Story, TargetStory
@@ -61,10 +60,10 @@ def with_clues(machine: StateMachine, story: Story) -> Story:
 
 
 def _with_clues(machine: StateMachine, target: TargetStory, unknown: list[str]) -> TargetStory:
-    if split_target(target.key)[0] not in machine.settings.environments:
+    if not rungs.is_known(machine, target.key):
         unknown.append(f"{target.key} is in the settings no longer: its log and alarms are not read")
         return target
-    rung = machine.at(target.key)
+    rung = rungs.at(machine, target.key)
     clues = _Clues()
 
     def log() -> None:

@@ -11,6 +11,7 @@ from stepladder.ledger import schema
 from stepladder.promotion.contract import CUT_OFF as CUT_OFF_STATUSES
 from stepladder.promotion.contract import ENDS
 from stepladder.promotion.executions import Execution, StateMachine
+from stepladder.report import rungs
 from stepladder.report.story import CUT_OFF, RUNNING, UNKNOWN_END, Story, TargetPhase, TargetStory
 from stepladder.report.subject import ReportSubject
 
@@ -52,8 +53,8 @@ def of_release(machine: StateMachine, subject: ReportSubject) -> Story:
     targets = []
     for entry in entries:
         environment, _ = split_target(entry.environment)
-        known = environment in machine.settings.environments
-        function = machine.at(entry.environment).names.function if known else ""
+        known = rungs.is_known(machine, entry.environment)
+        function = rungs.at(machine, entry.environment).names.function if known else ""
         began, ended = seconds_of(entry.started_at), seconds_of(entry.ended_at)
         targets.append(
             TargetStory(

@@ -18,6 +18,7 @@ from stepladder.ledger.lock import EnvironmentLock
 from stepladder.ledger.schema import Holder, ReleaseEntry
 from stepladder.promotion.executions import Execution, ListedExecution, StateMachine
 from stepladder.releases.rung import Rung
+from stepladder.report import rungs
 
 FAILURES = frozenset({schema.FAILED, schema.ROLLED_BACK, schema.ROLLBACK_FAILED})
 _FAILED_STATUSES = frozenset({"FAILED", "ABORTED", "TIMED_OUT"})
@@ -119,7 +120,7 @@ class SubjectFinder:
 
     def rung(self, key: str) -> Rung:
         """Return a target as a rung with the clients of its location."""
-        return self._machine.at(key)
+        return rungs.at(self._machine, key)
 
     def _read(self, read: Callable[[str], Iterable[ReleaseEntry]]) -> list[ReleaseEntry]:
         """Read all targets' ledgers at once; newest first. One that can't be read is noted, unless all can't be."""
@@ -261,11 +262,12 @@ class SubjectFinder:
     # errors
 
     def _several(self, wanted: str, names: Sequence[str]) -> BadInputError:
+        where = self._environment or next(iter(self._machine.settings.environments), "")
         shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
         return BadInputError(
             f"{wanted!r} begins the ids of several releases or promotions: {shown}",
             kind="unknown-release",
-            hint="write more characters of the id",
+            hint=f"the whole ids: `inv ledger --env {where}`",
         )
 
     def _unknown(self, wanted: str) -> BadInputError:

@@ -1,7 +1,8 @@
 """Answers of AWS that were recorded from a local cloud, and given again without one: each by its call.
 
 `recording` notes what the calls of a block were answered, `playing` answers from that. A call that was not recorded
-fails the test: the code calls something new, and the recording is to be made again (`record_promotions.py`).
+fails the test: the code calls something new, and the recording is to be made again (`record_promotions.py`). DynamoDB
+is no part of it: a fake holds the table's items, since a ledger is read in many ways.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.dynamodb import FakeDynamoDB
 
 from stepladder.core.aws import Aws
 
@@ -86,7 +88,8 @@ def recording() -> Iterator[dict[str, Any]]:
     real = Aws.client
 
     def client(self: Aws, service: str, **options: Any) -> Any:
-        return _Client(self, service, real(self, service, **options), calls, plays=False)
+        made = real(self, service, **options)
+        return made if service == "dynamodb" else _Client(self, service, made, calls, plays=False)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Aws, "client", client)
@@ -94,10 +97,16 @@ def recording() -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def playing(calls: dict[str, Any]) -> Iterator[None]:
-    """Answer the calls of a block from a recording."""
+def playing(calls: dict[str, Any], tables: dict[str, list[dict[str, Any]]]) -> Iterator[None]:
+    """Answer the calls of a block from a recording; `tables` are the items of each table by its name."""
+    database = FakeDynamoDB()
+    database.tables = {
+        name: {(item["pk"]["S"], item["sk"]["S"]): item for item in items} for name, items in tables.items()
+    }
 
     def client(self: Aws, service: str, **_: Any) -> Any:
+        if service == "dynamodb":
+            return database
         return _Client(self, service, None, calls, plays=True)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support"), str(ROOT / "tests" / "local")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support"), str(ROOT / "tests" / "local"), str(ROOT / "tests" / "unit")]
 
 import cassette  # noqa: E402
 import cloud_images  # noqa: E402
@@ -92,7 +92,9 @@ def record(project: CloudProject, read: Callable[[Any], Any]) -> dict[str, Any]:
         for wanted in ("", newest.name, newest.name[:-2], newest.input["release_id"]):
             with contextlib.suppress(StepladderError):
                 read(machine, wanted)
-    return {"calls": calls, "settings": project.given, "now": time.time()}
+    table = f"{project.name}-releases"
+    items = {table: project.client("dynamodb").scan(TableName=table)["Items"]}
+    return {"calls": calls, "items": items, "settings": project.given, "now": time.time()}
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ def played(tmp_path, monkeypatch):
         console = Console(err=printed, out=printed, live=False, as_json=as_json)
         clock = Clock(now=lambda: recorded["now"])
         rung = Rung(settings.of_function(""), primary, clients(settings, primary), console, "inv diagnose", clock)
-        with cassette.playing(recorded["calls"]):
+        with cassette.playing(recorded["calls"], recorded["items"]):
             try:
                 return diagnose(StateMachine(rung), wanted), printed.getvalue()
             except StepladderError as failed:
@@ -138,7 +138,8 @@ def fails(harness, **options):
 
 DENIED = (
     "operation error IAM: CreateRole, api error AccessDenied: User: arn:aws:iam::123456789012:user/jo is not "
-    "authorized to perform: iam:CreateRole on resource: arn:aws:iam::123456789012:role/hello-staging because no policy allows it"
+    "authorized to perform: iam:CreateRole on resource: arn:aws:iam::123456789012:role/hello-staging because no policy "
+    "allows it"
 )
 
 
