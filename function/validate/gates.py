@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import attached
 import image
 from shared import aws, ladder, ledger, lower_rung, relay_client, serving
 from shared.errors import RefusedError, TransientError
@@ -53,6 +54,11 @@ def image_can_run(candidate: Candidate) -> None:
     """Refuse an image that isn't there, that Lambda can't run, or whose scan is over the threshold."""
     digest, architecture = candidate.release["digest"], candidate.latest["Architectures"][0]
     image.check(os.environ["REPOSITORY"], digest, architecture, os.environ["SCAN_THRESHOLD"])
+
+
+def has_what_is_required(candidate: Candidate) -> None:
+    """Refuse an image without the documents that the settings require of what is promoted."""
+    attached.check(os.environ["REPOSITORY"], candidate.release["digest"])
 
 
 def lower_rung_serves_it(candidate: Candidate) -> None:
@@ -126,7 +132,7 @@ def _moves_at_once(target: TargetInput) -> bool:
 FIRST: tuple[Callable[[ReleaseInput], None], ...] = (not_marked_bad,)
 """The gates of every release that ask nothing of its target, in order."""
 
-ALWAYS: tuple[Callable[[Candidate], None], ...] = (image_can_run, lower_rung_serves_it)
+ALWAYS: tuple[Callable[[Candidate], None], ...] = (image_can_run, has_what_is_required, lower_rung_serves_it)
 """The gates of every release on a target, in order."""
 
 CHANGED: tuple[Callable[[Change], None], ...] = (alias_can_take_both, configuration_is_terraforms, traffic_can_shift)

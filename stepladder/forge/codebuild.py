@@ -24,5 +24,9 @@ class CodeBuild(Forge):
         """Return the build's id."""
         return os.environ.get("CODEBUILD_BUILD_ID", "")
 
+    def builder(self) -> str:
+        """Return the project, as its builds' ARNs name it."""
+        return os.environ.get("CODEBUILD_BUILD_ARN", "").rpartition(":")[0]
+
 
 FORGE = CodeBuild()

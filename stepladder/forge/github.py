@@ -61,6 +61,16 @@ class GitHub(Forge):
         run = os.environ.get("GITHUB_RUN_ID", "")
         return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""
 
+    def source(self) -> str:
+        """Return the repository's page."""
+        server, repository = os.environ.get("GITHUB_SERVER_URL", ""), os.environ.get("GITHUB_REPOSITORY", "")
+        return f"{server}/{repository}" if server and repository else ""
+
+    def builder(self) -> str:
+        """Return the workflow, in its version, as GitHub's own provenance names it."""
+        server, workflow = os.environ.get("GITHUB_SERVER_URL", ""), os.environ.get("GITHUB_WORKFLOW_REF", "")
+        return f"{server}/{workflow}" if server and workflow else ""
+
     def id_token(self, audience: str) -> IdToken:
         """Ask GitHub for it."""
         return id_token.from_github(audience, is_fork=self.is_fork())

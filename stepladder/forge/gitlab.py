@@ -59,6 +59,15 @@ class GitLab(Forge):
         """Read it: its audience is the one that the pipeline names."""
         return id_token.from_gitlab()
 
+    def source(self) -> str:
+        """Return the project's page."""
+        return os.environ.get("CI_PROJECT_URL", "")
+
+    def builder(self) -> str:
+        """Return the runner, as GitLab's own provenance names it."""
+        project, runner = os.environ.get("CI_PROJECT_URL", ""), os.environ.get("CI_RUNNER_ID", "")
+        return f"{project}/-/runners/{runner}" if project and runner else ""
+
     def job_url(self) -> str:
         """Return the address of the job."""
         return os.environ.get("CI_JOB_URL", "")

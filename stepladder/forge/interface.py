@@ -79,6 +79,14 @@ class Forge(Protocol):
         """Return the address of the job's own page; empty where there is none."""
         return ""
 
+    def source(self) -> str:
+        """Return the address of the repository that the job was started for; empty where there is none."""
+        return ""
+
+    def builder(self) -> str:
+        """Return the URI of what runs the job, as provenance names its builder; empty where nobody vouches for it."""
+        return ""
+
     def id_token(self, audience: str) -> IdToken:  # noqa: ARG002 - a forge without tokens
         """Read the job's identity token, for an audience where the job may choose it. By default there is none."""
         return IdToken(problem=f"{self.name} gives no identity tokens", hint="run it in a job of GitHub or GitLab")

@@ -89,6 +89,11 @@ class Builder(Protocol):
         """Whether a dependency without a wheel is the Dockerfile's own business, so that a lock may hold one."""
         ...
 
+    @property
+    def is_reproducible(self) -> bool:
+        """Whether the same inputs give the same digest, on any machine."""
+        ...
+
     def input_key(self, settings: Settings) -> str:
         """Return 64 hexadecimal digits that change whenever the image would; offline, in a few milliseconds.
 

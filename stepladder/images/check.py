@@ -39,6 +39,13 @@ class RegistryImage:
     media_type: str
     manifest: Mapping[str, Any]
     config: Mapping[str, Any]
+    manifest_size: int = 0
+    """Bytes of the manifest itself."""
+
+    @property
+    def builder(self) -> str:
+        """The builder's label."""
+        return self.labels.get(LABEL_BUILDER, "")
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -74,7 +81,7 @@ class RegistryImage:
             tag=tag,
             input_key=self.key,
             architecture=self.architecture,
-            builder=self.labels.get(LABEL_BUILDER, ""),
+            builder=self.builder,
             base=self.base,
             size=self.size,
             pushed=pushed,
@@ -96,7 +103,7 @@ def read(registry: RegistryClient, repository: str, reference: str) -> RegistryI
     inner = config.get("config") or {}
     if not isinstance(inner, dict) or not isinstance(inner.get("Labels") or {}, dict):
         raise _malformed(f"the config of {reference}")
-    return RegistryImage(digest_of(data), media_type, manifest, config)
+    return RegistryImage(digest_of(data), media_type, manifest, config, len(data))
 
 
 def _manifest(data: bytes, reference: str) -> dict[str, Any]:

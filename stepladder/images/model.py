@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,12 @@ def digest_of(data: bytes) -> str:
 def canonical(document: Any) -> bytes:
     """Return the one JSON text of a document: sorted keys, no blanks."""
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def distributions(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the `.dist-info` folders among the paths of an image's files, sorted."""
+    end = ".dist-info/METADATA"
+    return tuple(sorted({path.removesuffix("/METADATA") for path in paths if path.endswith(end)}))
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ class LocalImage:
     base: str
     architecture: str
     builder: str = "layers"
+    distributions: tuple[str, ...] = ()
+    """The `.dist-info` folders of the Python packages that it adds to its base."""
 
     @property
     def digest(self) -> str:
@@ -99,6 +107,8 @@ class EngineImage:
     size: int
     architecture: str
     builder: str = "docker"
+    distributions: tuple[str, ...] = ()
+    """The `.dist-info` folders of the Python packages where Python searches for them, those of the base too."""
 
     @property
     def digest(self) -> str:

@@ -9,6 +9,7 @@ from stepladder.core.names import Names
 from stepladder.core.retry import RegistryError
 from stepladder.core.step import Step
 from stepladder.images import build_cache, check, choose, configured_handlers, preflight, revision, shared, verified
+from stepladder.images.attest import attach
 from stepladder.images.builder import Builder, BuildJob, Say, input_key
 from stepladder.images.context import files, shown
 from stepladder.images.dockerfile import read
@@ -134,8 +135,13 @@ def _tagged(job: BuildJob) -> BuiltImage | None:
         raise tag_exists(repository.name, tag, image.digest)
     if job.pull:
         return None
-    if _unverified(job.settings, job.key):
-        _build(job, choose.builder(job))
+    lacking, unverified = attach.lacking(job, image), _unverified(job.settings, job.key)
+    builder = choose.builder(job) if lacking or unverified else None
+    built = _build(job, builder) if builder and (unverified or builder.is_reproducible) else None
+    if lacking and built and built.digest == image.digest:
+        attach.attach(job, image, built.distributions, lacking)
+    elif lacking:
+        attach.unattached(job, image, lacking)
     check.check_layers(image)
     check.check_architecture(image.architecture, job.settings.architecture, image.base)
     return image.built(registry=repository.host, repository=repository.name, tag=tag, pushed=False)
@@ -158,6 +164,8 @@ def _publish(job: BuildJob) -> BuiltImage:
         digest=built.digest,
         key=job.key,
     )
+    if pushed:
+        attach.attach(job, image, built.distributions, attach.wanted(job.settings))
     return image.built(registry=repository.host, repository=repository.name, tag=tag, pushed=pushed)
 
 

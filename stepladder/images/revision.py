@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from stepladder.core import git
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import RefusedError
+from stepladder.forge import remote
 from stepladder.images import shared
 from stepladder.images.context.files import collect, rules
 from stepladder.settings.load import Settings
@@ -50,6 +51,13 @@ def read(settings: Settings) -> SourceRevision:
     if tree is None:
         return SourceRevision("", ())
     return SourceRevision(tree.sha, reaching(settings, tree.differences), shared.is_project_image(settings))
+
+
+def origin(settings: Settings) -> str:
+    """Return the page of the repository that the project's git fetches from; empty for a folder and for none."""
+    url = git.ask(settings.root, "remote", "get-url", "origin")
+    parsed = remote.parse(url) if url else None
+    return parsed.address if parsed else ""
 
 
 def reaching(settings: Settings, differences: Sequence[git.Difference]) -> tuple[str, ...]:

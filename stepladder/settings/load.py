@@ -40,6 +40,7 @@ from stepladder.settings.problems import Problems
 from stepladder.settings.promotion import PromotionSettings
 from stepladder.settings.release_command import ReleaseCommandSettings
 from stepladder.settings.rules import Choice, Flag, Section, Text, listed
+from stepladder.settings.supply_chain import SupplyChainSettings
 from stepladder.settings.table import SERVICE, defaults, plain, read_section, setting
 from stepladder.settings.trigger_rules import ScheduleExpression
 from stepladder.settings.triggers import NOT_GIVEN, OldTrigger, Trigger, Triggers, old_triggers
@@ -127,6 +128,7 @@ class Settings:
         before=lambda settings: PromotionSettings(ladder=settings.ladder_environments),
     )
     previews: PreviewSettings = setting(factory=PreviewSettings, rule=Section(PreviewSettings))
+    supply_chain: SupplyChainSettings = setting(factory=SupplyChainSettings, rule=Section(SupplyChainSettings))
     ci: CiSettings = setting(factory=CiSettings, rule=Section(CiSettings))
     codepipeline: CodePipelineSettings = setting(factory=CodePipelineSettings, rule=Section(CodePipelineSettings))
     name_of_function: str = ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stepladder.core.freeze_facts import FreezeWindow
-from stepladder.core.image_facts import SEVERITIES
+from stepladder.core.image_facts import REFERRERS, SEVERITIES
 from stepladder.settings.canary import ASK, CanarySettings
 from stepladder.settings.freezes import Freezes
 from stepladder.settings.problems import Problems
@@ -142,6 +142,11 @@ class PromotionSettings:
         module="delivery",
         description="The lowest severity of a scan finding that stops a promotion: CRITICAL, HIGH, MEDIUM, LOW, "
         "or OFF to promote without a scan.",
+    )
+    require: tuple[str, ...] = setting(
+        (),
+        Texts(re.compile(f"(?:{'|'.join(REFERRERS)})"), f"some of {', '.join(REFERRERS)}", "attached"),
+        "what an image must have in the registry to be promoted: `sbom`, `provenance`, `signature`",
     )
     checks: bool = setting(
         default=False,

@@ -1,6 +1,6 @@
-"""The gates of rungs as Terraform's modules get them: freezes and the project's own alarms.
+"""The gates of rungs as Terraform's modules get them: freezes, the project's own alarms, what an image must have.
 
-A project without either gives the modules nothing: its plans stay as they are.
+A project without any gives the modules nothing: its plans stay as they are.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def delivery(settings: Settings, environment: str) -> dict[str, Any]:
     return {
         **({"freezes": to_json(frozen, {zone: offsets(zone) for zone in sorted(zones)})} if frozen else {}),
         **({"gate_alarms": alarms} if alarms else {}),
+        **({"require": list(settings.promotion.require)} if settings.promotion.require else {}),
     }
 
 

@@ -103,13 +103,15 @@ def test_the_context_is_what_dockerignore_lets_in_and_anybody_may_read_it(builde
     }
 
 
-def test_packages_are_in_a_layer_of_their_own_that_a_change_of_the_code_leaves_alone(
+def test_packages_are_listed_and_in_a_layer_of_their_own_that_a_change_of_the_code_leaves_alone(
     builder: Builder, docker_client: Any
 ) -> None:
     lock = project.wheel(builder.root / "function/wheels", "fruit")
     files = {"function/requirements.txt": lock, "function/.dockerignore": "*\n!app\n!wheels\n!requirements.txt\n"}
     builder.write(PACKAGES, files)
-    first = docker_client.images.get(builder.build().id).attrs["RootFS"]["Layers"]
+    built = builder.build()
+    assert [path for path in built.distributions if "fruit" in path] == ["var/task/fruit-1.0.dist-info"]
+    first = docker_client.images.get(built.id).attrs["RootFS"]["Layers"]
     builder.write(PACKAGES, {**files, "function/app/handler.py": project.HANDLER + "# changed\n"})
     second = docker_client.images.get(builder.build(key="another", commit="another").id).attrs["RootFS"]["Layers"]
     assert len(first) == len(second)

@@ -25,6 +25,7 @@ IN_ITS_PLACE = pytest.mark.long("the same call is denied, and states are throttl
 CALLS: dict[str, tuple[str, str, set[int]]] = {  # service:Action: which version is promoted, why so, exit codes
     "ecr:BatchGetImage": (GOOD, "validate can't see the image", {4}),
     "ecr:GetDownloadUrlForLayer": (GOOD, "validate can't see the machine", {4}),
+    "ecr:ListImageReferrers": (GOOD, "asked with promotion.require only; see tests/unit/test_pipeline_attached", set()),
     "ecr:DescribeImageScanFindings": (GOOD, "validate can't see the findings", {4}),
     "s3:GetObject": (GOOD, "verify has no cases", {4}),
     "codedeploy:PutLifecycleEventHookExecutionStatus": (GOOD, "see test_promotion_versions", set()),

@@ -55,6 +55,7 @@ def config(image: LocalImage) -> dict[str, object]:
 def test_the_image_is_one_manifest_of_base_dependencies_and_code(tmp_path: Path) -> None:
     locked = project.requirements(tmp_path / "wheels", project.wheel(tmp_path / "wheels", "dep"))
     image = build(project.make(tmp_path / "p", {"function/requirements.txt": locked}))
+    assert image.distributions == ("var/task/dep-1.0.dist-info",), "for the SBOM"
     manifest = json.loads(image.manifest)
     assert manifest["mediaType"] == OCI_MANIFEST
     assert [layer["mediaType"] for layer in manifest["layers"]] == [OCI_LAYER] * 3

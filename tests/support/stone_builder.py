@@ -20,6 +20,7 @@ class StoneBuilder:
     """Makes what the layers builder makes, and signs it; its input key has an input of its own."""
 
     builds_from_source = True
+    is_reproducible = False
 
     def input_key(self, settings: Any) -> str:
         return hashlib.sha256(f"{NAME} {keys.input_key(settings)}".encode()).hexdigest()

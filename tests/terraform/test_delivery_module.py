@@ -91,7 +91,7 @@ def modules(runner, make_root, write) -> dict[str, dict[str, dict[str, Any]]]:
         "named": {"rungs": RUNGS, "functions": {"main": False, "names": ["mailer"]}},
         "judging": {"rungs": RUNGS, "judges_versions": True},
         "checks": {"rungs": RUNGS, "notify": ["ops@example.com"], "packages": WITH_CHECK},
-        "gated": {"rungs": RUNGS, "freezes": FREEZES, "gate_alarms": ALARMS},
+        "gated": {"rungs": RUNGS, "freezes": FREEZES, "gate_alarms": ALARMS, "require": ["sbom", "signature"]},
         **PLACES,
     }
     code = "".join(write.call(name, "delivery", {"packages": PACKAGES, **given}) for name, given in calls.items())
@@ -520,12 +520,13 @@ def test_freezes_and_alarms_reach_the_functions_that_ask_them_with_the_permissio
         return [r for s in statements(modules[name], policy) if s["Sid"] == "ReadAlarms" for r in s["Resource"]]
 
     assert variables("gated", "validate")["FREEZES"] == FREEZES
+    assert variables("gated", "validate")["REQUIRE"] == "sbom,signature"
     for verb in ("validate", "verify"):
         assert json.loads(variables("gated", verb)["GATE_ALARMS"]) == ALARMS
         assert set(alarms_read("gated", verb)) == {
             f"arn:aws:cloudwatch:{region}:123456789012:alarm:*" for region in ("eu-west-1", "us-east-1")
         }
-        assert not {"FREEZES", "GATE_ALARMS"} & variables("it", verb).keys()
+        assert not {"FREEZES", "GATE_ALARMS", "REQUIRE"} & variables("it", verb).keys()
     assert not alarms_read("it", "validate")
 
 
@@ -560,6 +561,7 @@ BAD = {
     "connection": ({"codepipeline": PIPELINE | {"connection_arn": "arn"}}, "codepipeline.connection_arn must be"),
     "builds": ({"codepipeline": PIPELINE | {"timeout_minutes": 1}}, "codepipeline.timeout_minutes must be"),
     "freezes": ({"freezes": "[]"}, "freezes must be the JSON that stepladder makes"),
+    "require": ({"require": ["sbom", "nothing"]}, "require must be some of sbom, provenance, signature"),
     "threshold": ({"scan_threshold": "SEVERE"}, "scan_threshold must be CRITICAL"),
 }
 

@@ -39,7 +39,7 @@ def test_functions_with_one_image_have_it_built_once(many: ManyImages, monkeypat
     built = many.prepare()
     assert list(built) == ["", *handlers]
     assert {image.digest for image in built.values()} == {built[""].digest}
-    assert many.harness.registry.count("PUT .*/manifests/") == 1
+    assert many.harness.registry.count("PUT .*/manifests/(?!sha256:)") == 1
     assert many.step.detail.startswith("digest ")
     monkeypatch.setattr(pipeline, "_build", lambda *_arguments: pytest.fail("it was built again"))
     assert many.prepare()["job8"].pushed is False
@@ -65,6 +65,7 @@ def committed(monkeypatch: pytest.MonkeyPatch) -> str:
     """Have git say that every file is in a commit."""
     commit = "c0" * 20
     monkeypatch.setattr(git, "tree", lambda *_arguments: git.Tree(commit, ()))
+    monkeypatch.setattr(git, "ask", lambda *_arguments: None)
     return commit
 
 

@@ -32,6 +32,7 @@ def test_the_first_run_builds_pushes_and_reads_back(harness: ImageHarness) -> No
 
 
 def test_base_layers_of_the_same_registry_are_mounted_not_downloaded(harness: ImageHarness) -> None:
+    harness.write(supply_chain={"sbom": False, "provenance": False})
     harness.prepare()
     assert harness.registry.count("POST .*demo/blobs/uploads") == 3
     assert not harness.registry.count("GET /v2/base/blobs/" + digest_of(b"the base's layer amd64"))
@@ -102,6 +103,7 @@ def test_a_repository_that_went_away_says_so_too(harness: ImageHarness) -> None:
 
 def test_a_push_that_broke_is_continued_by_the_next_run(harness: ImageHarness) -> None:
     harness.registry.faults = [Fault("PUT .*/manifests/", times=1000, status=500)]
+    harness.write(supply_chain={"sbom": False, "provenance": False})
     with pytest.raises(retry.RegistryError):
         harness.prepare()
     assert harness.tags == {}

@@ -43,7 +43,7 @@ def test_what_is_attached_is_listed_by_its_type_and_read_back(registry: FaultyRe
     client = registry.client()
     subject = image(client)
     assert referrers.listed(client, "demo", subject.digest) == ()
-    digest = referrers.attach(client, "demo", subject, BOM)
+    (digest,) = referrers.attach(client, "demo", subject, BOM)
     referrers.attach(client, "demo", subject, Artifact(PROVENANCE, b"{}"))
     (bom,) = referrers.listed(client, "demo", subject.digest, SBOM)
     assert (bom.digest, bom.artifact_type, bom.annotations) == (digest, SBOM, {"dev.example/kind": "sbom"})

@@ -116,7 +116,8 @@ def build(
         check.check_architecture(ARCHITECTURE.get(named, named), settings.architecture)
         _check_size(image.attrs["Size"])
         engine_files.check_handler(engine, image, handler, settings.python, root, shared.configured(settings))
-        return EngineImage(image.id, base.label, image.attrs["Size"], settings.architecture)
+        packages = engine_files.distributions_of(engine, image, settings.python) if settings.supply_chain.sbom else ()
+        return EngineImage(image.id, base.label, image.attrs["Size"], settings.architecture, distributions=packages)
 
 
 def _labels(base: EngineBase, key: str, commit: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ class DockerBuilder:
     """Builds in the engine that answers here. See `stepladder.images.builder.Builder`."""
 
     builds_from_source = True
+    is_reproducible = False
 
     def input_key(self, settings: Settings) -> str:
         """Return the hash of files and settings: the engine adds nothing to them."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from stepladder.images.context.files import collect
 from stepladder.images.dockerfile import handlers
+from stepladder.images.model import distributions
 from stepladder.images.shared import ConfiguredHandler
 
 
@@ -34,6 +35,49 @@ def check_handler(
             handlers.check_imports(name, inside, root)
     finally:
         engine.api.remove_container(container, force=True)
+
+
+def distributions_of(engine: Any, image: Any, python: str) -> tuple[str, ...]:
+    """Return the `.dist-info` folders where the image's Python searches for packages. Files are listed, not kept."""
+    environment = dict(line.partition("=")[::2] for line in image.attrs["Config"].get("Env") or ())
+    folders = [*handlers.folders(environment, python), f"usr/local/lib/python{python}/site-packages"]
+    container = engine.api.create_container(image.id, command=["none"])
+    try:
+        listed = [path for folder in dict.fromkeys(folders) for path in _paths(engine, container, folder)]
+    finally:
+        engine.api.remove_container(container, force=True)
+    return distributions(listed)
+
+
+def _paths(engine: Any, container: Any, folder: str) -> Iterator[str]:
+    """Yield the paths of the files below a folder of a container."""
+    from docker.errors import NotFound
+
+    try:
+        stream = engine.api.get_archive(container, f"/{folder}")[0]
+    except NotFound:
+        return
+    parent = folder.rpartition("/")[0]
+    with tarfile.open(fileobj=_Stream(stream), mode="r|") as tar:
+        for member in tar:
+            yield f"{parent}/{member.name}".lstrip("/")
+
+
+class _Stream(io.RawIOBase):
+    """An iterator of bytes as a file that is read from its beginning to its end."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks, self._rest = iter(chunks), b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Return so many bytes, fewer at the end."""
+        pieces, have = [self._rest], len(self._rest)
+        while have < size and (chunk := next(self._chunks, b"")):
+            pieces.append(chunk)
+            have += len(chunk)
+        whole = b"".join(pieces)
+        self._rest = whole[size:]
+        return whole[:size]
 
 
 class _Inside:

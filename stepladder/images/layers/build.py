@@ -37,7 +37,7 @@ from stepladder.images.dockerfile.stage import Ground
 from stepladder.images.dockerfile.tree import Install
 from stepladder.images.key import base_reference
 from stepladder.images.layers import collisions
-from stepladder.images.model import Blob, LocalImage, canonical, digest_of
+from stepladder.images.model import Blob, LocalImage, canonical, digest_of, distributions
 from stepladder.images.requirements import dependencies
 from stepladder.images.requirements.dependencies import Dependencies, LayerRequest
 from stepladder.settings.load import Settings
@@ -85,7 +85,8 @@ def build(settings: Settings, base: Base, *, key: str, commit: str) -> LocalImag
         }
     )
     architecture = ARCHITECTURE[base.config["architecture"]]
-    return LocalImage(manifest, config_blob, layers, base.label, architecture, NAME)
+    paths = (*recipe.tree.placed, *(path for dependency in installed for path in dependency.paths))
+    return LocalImage(manifest, config_blob, layers, base.label, architecture, NAME, distributions(paths))
 
 
 def tidy(cache: Path) -> None:

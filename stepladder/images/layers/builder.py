@@ -20,6 +20,7 @@ class LayersBuilder:
     """Builds anywhere. See `stepladder.images.builder.Builder`."""
 
     builds_from_source = False
+    is_reproducible = True
 
     def input_key(self, settings: Settings) -> str:
         """Return the hash of files and settings: this machine adds nothing to them."""

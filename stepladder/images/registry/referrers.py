@@ -8,7 +8,7 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-re
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -100,16 +100,23 @@ def listed(registry: RegistryClient, repository: str, digest: str, artifact_type
     return tuple(each for each in entries if artifact_type in {"", each.artifact_type})
 
 
-def attach(registry: RegistryClient, repository: str, subject: ReferrerSubject, artifact: Artifact) -> str:
-    """Have a document refer to an image, and return the digest of its manifest.
+def attach(
+    registry: RegistryClient, repository: str, subject: ReferrerSubject, *artifacts: Artifact
+) -> tuple[str, ...]:
+    """Have documents refer to an image, and return the digests of their manifests.
 
-    What is there already is not sent again. Raises `RegistryError` when the registry doesn't take it.
+    What is there already is not sent again. Raises `RegistryError` when the registry doesn't take one.
     """
-    manifest = artifact.manifest(subject)
-    push_blobs(registry, repository, artifact.blobs, lambda _count: None)
-    referrer = Referrer(digest_of(manifest), len(manifest), artifact.artifact_type, annotations=artifact.annotations)
-    _put(registry, repository, subject.digest, referrer, manifest)
-    return referrer.digest
+    push_blobs(registry, repository, [blob for each in artifacts for blob in each.blobs], lambda _count: None)
+    manifests = {digest_of(data): (each, data) for each in artifacts for data in [each.manifest(subject)]}
+    new = [
+        Referrer(digest, len(data), each.artifact_type, annotations=each.annotations)
+        for digest, (each, data) in manifests.items()
+    ]
+    for referrer in new:
+        _put(registry, repository, referrer, manifests[referrer.digest][1])
+    _make_known(registry, repository, subject.digest, new)
+    return tuple(manifests)
 
 
 def read(registry: RegistryClient, repository: str, referrer: Referrer, subject: str) -> bytes:
@@ -135,24 +142,18 @@ def copy(
 
     The subject has to be there. Bytes and digests stay the same.
     """
-    copied = 0
-    held = {each.digest for each in listed(target, target_name, digest)}
-    for referrer in listed(source, source_name, digest):
-        if referrer.digest not in held:
-            _copy_one(source, source_name, target, target_name, digest, referrer)
-            copied += 1
-        if depth < _DEPTH:
-            copied += copy(source, source_name, target, target_name, referrer.digest, depth + 1)
-    return copied
+    attached = listed(source, source_name, digest)
+    held = {each.digest for each in listed(target, target_name, digest)} if attached else set()
+    new = [each for each in attached if each.digest not in held]
+    for referrer in new:
+        _copy_one(source, source_name, target, target_name, referrer)
+    _make_known(target, target_name, digest, new)
+    deeper = attached if depth < _DEPTH else ()
+    return len(new) + sum(copy(source, source_name, target, target_name, each.digest, depth + 1) for each in deeper)
 
 
 def _copy_one(
-    source: RegistryClient,
-    source_name: str,
-    target: RegistryClient,
-    target_name: str,
-    digest: str,
-    referrer: Referrer,
+    source: RegistryClient, source_name: str, target: RegistryClient, target_name: str, referrer: Referrer
 ) -> None:
     answer = source.manifest(source_name, referrer.digest)
     if answer is None:
@@ -167,17 +168,21 @@ def _copy_one(
         data = source.blob(source_name, part["digest"])
         blobs.append(Blob(part["digest"], len(data), str(part.get("mediaType", "")), data=data))
     push_blobs(target, target_name, blobs, lambda _count: None)
-    _put(target, target_name, digest, referrer, answer[1])
+    _put(target, target_name, referrer, answer[1])
 
 
-def _put(registry: RegistryClient, repository: str, subject: str, referrer: Referrer, manifest: bytes) -> None:
-    """Store a manifest by its digest. A registry without the API is asked to name it in the subject's index."""
+def _put(registry: RegistryClient, repository: str, referrer: Referrer, manifest: bytes) -> None:
+    """Store a manifest by its digest."""
     answer = registry.put_manifest(repository, referrer.digest, referrer.media_type, manifest)
     if answer.status not in {OK, CREATED}:
         raise _refused(registry, answer.code(), answer.message(), answer.status)
-    if _by_api(registry, repository, subject, referrer.artifact_type) is not None:
+
+
+def _make_known(registry: RegistryClient, repository: str, subject: str, new: Sequence[Referrer]) -> None:
+    """Name new referrers in the subject's index, where the registry doesn't list them itself."""
+    if not new or _by_api(registry, repository, subject) is not None:
         return
-    entries = {each.digest: each for each in (*_by_tag(registry, repository, subject), referrer)}
+    entries = {each.digest: each for each in (*_by_tag(registry, repository, subject), *new)}
     index = canonical(
         {
             "schemaVersion": 2,

@@ -101,6 +101,7 @@ locals {
         local.functions_notice,
         local.gate_alarms,
         { for freezes in [var.freezes] : "FREEZES" => freezes if freezes != "" },
+        { for names in [join(",", var.require)] : "REQUIRE" => names if names != "" },
       )
       timeout = local.many ? 110 : 60 # before an approval it checks a rung's functions, one after the other
     }

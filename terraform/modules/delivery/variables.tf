@@ -220,6 +220,18 @@ variable "region" {
   }
 }
 
+variable "require" {
+  description = "What has to refer to an image in the registry before it is released: sbom, provenance, signature."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for attached in var.require : can(regex("^(?:sbom|provenance|signature)$", attached))])
+    error_message = "require must be some of sbom, provenance, signature."
+  }
+}
+
 variable "rungs" {
   description = "The ladder, lowest rung first: the environments of each rung, which are released together. All of it for the place of the lowest rung, else what of it is in this place."
   type        = list(list(string))

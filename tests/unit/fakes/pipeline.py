@@ -252,6 +252,17 @@ class Ecr:
             "imageScanFindings": {"imageScanCompletedAt": "2026-11-21T12:00:00Z", "findingSeverityCounts": {}},
         }
         self.url = ""
+        self.referrers: Any = []
+        self.listed = 0
+
+    def list_image_referrers(self, nextToken: str = "0", **_: Any) -> dict[str, Any]:  # noqa: N803
+        """Two referrers a page, by their types."""
+        if isinstance(self.referrers, Exception):
+            raise self.referrers
+        self.listed += 1
+        start = int(nextToken)
+        more = {"nextToken": str(start + 2)} if len(self.referrers) > start + 2 else {}
+        return {"referrers": [{"artifactType": each} for each in self.referrers[start : start + 2]], **more}
 
     def batch_get_image(self, imageIds: list[dict[str, str]], **_: Any) -> dict[str, Any]:  # noqa: N803
         manifest = self.manifests.get(imageIds[0]["imageDigest"])

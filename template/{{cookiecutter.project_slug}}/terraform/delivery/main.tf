@@ -16,6 +16,7 @@ module "delivery" {
   permissions_boundary = var.permissions_boundary
   project              = var.project
   region               = var.region
+  require              = var.require
   rungs                = var.rungs
   scan_threshold       = var.scan_threshold
 }

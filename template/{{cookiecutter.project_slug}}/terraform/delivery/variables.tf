@@ -105,6 +105,12 @@ variable "region" {
   type        = string
 }
 
+variable "require" {
+  description = "What has to refer to an image in the registry before it is released: sbom, provenance, signature."
+  type        = list(string)
+  default     = null
+}
+
 variable "rungs" {
   description = "The ladder, lowest rung first: the environments of each rung, which are released together. All of it for the place of the lowest rung, else what of it is in this place."
   type        = list(list(string))
