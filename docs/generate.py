@@ -37,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import aws_recorded
 import ci_permissions
 import cookiecutter_text
+import costs
 import state_machine
 import terraform_text
 
@@ -381,6 +382,7 @@ def documents() -> dict[Path, str]:
         ROOT / "docs" / "reference" / "README.md": reference(),
         ROOT / "docs" / "reference" / "aws-recorded.md": aws_recorded.page(ROOT),
         ROOT / "docs" / "reference" / "errors.md": error_catalogue.page(),
+        costs.PAGE: costs.page(),
         ROOT / ci_permissions.PAGE: ci_permissions.page(ROOT),
         ROOT / "docs" / "decisions" / "README.md": decisions(),
         ROOT / "docs" / "reference" / "ledger.md": ledger(),

@@ -47,15 +47,19 @@ def amount(dollars: float) -> str:
     return f"${dollars:.2f}" if dollars >= _CENT else "< $0.01"
 
 
+def ledger() -> float:
+    """Return what the ledger costs for a project that releases a few times a day."""
+    kept = 0.001 * (DYNAMODB_GB_MONTH + DYNAMODB_BACKUP_GB_MONTH)
+    return kept + 0.02 * DYNAMODB_MILLION_READS + 0.005 * DYNAMODB_MILLION_WRITES
+
+
 def foundation(names: Names, *, roles: int, providers: int) -> list[CostRow]:
     """Return what a foundation makes, and what that costs for a project that releases a few times a day."""
-    ledger = 0.001 * (DYNAMODB_GB_MONTH + DYNAMODB_BACKUP_GB_MONTH)
-    ledger += 0.02 * DYNAMODB_MILLION_READS + 0.005 * DYNAMODB_MILLION_WRITES
     rows = [
         CostRow("S3 bucket of Terraform's states", names.state_bucket, "10 MB", 0.01 * S3_GB_MONTH),
         CostRow("S3 bucket of plans and packages", names.artifacts_bucket, "100 MB", 0.1 * S3_GB_MONTH),
         CostRow("ECR repository of images", names.repository, "10 images of 150 MB", 1.5 * ECR_GB_MONTH),
-        CostRow("DynamoDB table, the ledger", names.ledger_table, "20,000 reads, 5,000 writes, 1 MB", ledger),
+        CostRow("DynamoDB table, the ledger", names.ledger_table, "20,000 reads, 5,000 writes, 1 MB", ledger()),
     ]
     if providers:
         rows.append(CostRow("IAM identity providers", f"{providers}", "", 0))

@@ -1,4 +1,8 @@
-"""A person's first hour, typed: this repository's README, then that of the project which it made; and the picture."""
+"""A person's first hour, typed: this repository's README, then that of the project which it made; and the picture.
+
+docs/tutorial/first-project.md goes the same way, and its change is the one that is made. The examples of guides that
+are marked with `run` are typed at the end.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,20 @@ import re
 import sys
 from pathlib import Path
 
+import doc_examples
 import newcomer
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADING = "## First deployment and promotion"
+TUTORIAL = (ROOT / "docs" / "tutorial" / "first-project.md").read_text("utf-8")
+EDIT = """
+sed -i 's/"message": "hello"/"message": "good day"/' function/app/handler.py
+git commit --quiet --all --message "Greet in another way"
+! inv deploy --env staging > {folder}/refused.txt 2>&1
+sed -i 's/"hello"/"good day"/' tests/smoke/answers.json tests/test_handler.py
+"""
+"""What the tutorial says to edit, and the deployment that it says is refused."""
 
 pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(600)]
 
@@ -20,6 +33,34 @@ def _blocks(kind):
     """The blocks of the README's section: commands (`sh`) or what they print (`text`)."""
     section = (ROOT / "README.md").read_text().partition(f"{HEADING}\n")[2].partition("\n## ")[0]
     return re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL)
+
+
+def _commands(text):
+    """The lines of all `sh` blocks of a text as they are typed: without comments, `uv run`, and ports."""
+    lines = "".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).splitlines()
+    lines = [re.sub(r"\s+#.*|^uv run | --port \d+", "", line) for line in lines]
+    return [line for line in lines if line and not line.startswith("git ")]
+
+
+def test_the_tutorial_goes_the_way_of_the_readmes_that_are_typed_here():
+    first, again = TUTORIAL.split("\n## 6. Change something\n")
+    change, end = again.split("\n## 8. Clean up\n")
+    shown = (ROOT / "README.md").read_text("utf-8").partition(f"{HEADING}\n")[2].partition("\n## ")[0]
+    assert sorted(_commands(first)) == sorted(
+        ["sh bootstrap.sh", 'export PATH="$PWD/.venv/bin:$PATH"', *_commands(shown)[:-1]]
+    )
+    assert _commands(end) == _commands(shown)[-1:] == ["inv local.down"]
+    project = (ROOT / "template" / "{{cookiecutter.project_slug}}" / "README.md").read_text("utf-8")
+    after = _commands(project.partition("\nNow change ")[2].partition("\n## ")[0])
+    back = _commands(project.partition("\n## Roll back\n")[2].partition("\n## ")[0])
+    assert _commands(change) == ["inv deploy --env staging", *after, *back]
+
+
+def _guides():
+    """The examples that are typed here, each in a subshell that ends at a failure."""
+    examples = [each for each in doc_examples.every_example() if "run" in each.notes]
+    assert examples
+    return "".join(f"\n( set -e\n{each.text}\n) || {{ echo {each.name} failed; exit 1; }}\n" for each in examples)
 
 
 def _picture():
@@ -63,7 +104,11 @@ def test_a_person_who_types_what_the_readmes_say_sees_what_they_show(run, tmp_pa
     assert '"statusCode": 200' in said
     project = tmp_path / "projects" / newcomer.SLUG
     drawing = f"{sys.executable} {ROOT}/docs/picture.py --project . --output {tmp_path}/pictures"
-    newcomer.go_on(run, tmp_path, project, then=f". .venv/bin/activate\n{drawing}\n{end}", PATH=path)
+    then = f". .venv/bin/activate\n{_guides()}\n{drawing}\n{end}"
+    edit = f". .venv/bin/activate\n{EDIT.format(folder=tmp_path)}"
+    newcomer.go_on(run, tmp_path, project, then=then, edit=edit, PATH=path)
+    (refusal,) = re.findall(r"```text\n(error: .*)\n```", TUTORIAL)
+    assert re.search(_pattern(refusal), (tmp_path / "refused.txt").read_text(), re.MULTILINE)
     words = _picture().words
     for name in ("promotion-light.svg", "promotion-dark.svg"):
         drawn, shown = (folder / name for folder in (tmp_path / "pictures", ROOT / "docs" / "pictures"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -18,7 +19,6 @@ pytestmark = pytest.mark.cloud
 
 COMMAND = [sys.executable, "-m", "localcloud"]
 FIXTURE_TEST = """
-import os
 
 def test_a_bucket(localcloud):
     s3 = localcloud.client("s3")
@@ -31,6 +31,14 @@ def test_a_bucket(localcloud):
 def test_the_same_cloud(localcloud):
     assert [bucket["Name"] for bucket in localcloud.client("s3").list_buckets()["Buckets"]] == ["mine"]
 """
+
+PLACE_ORDER = """
+import boto3
+
+def place_order(queue):
+    boto3.client("sqs").send_message(QueueUrl=queue, MessageBody="tea")
+"""
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "local-cloud.md"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -94,9 +102,11 @@ def test_a_state_of_somebody_elses_is_refused_without_a_traceback(tmp_path: Path
 
 def test_the_fixture_gives_one_cloud_for_the_session_and_ends_it(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(FIXTURE_TEST)
+    (example,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "test_of_the_guide.py").write_text(f"{PLACE_ORDER}\n{example}")
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    assert "3 passed" in done.stdout
     pid = int((tmp_path / "pid").read_text())
     assert not Path(f"/proc/{pid}").exists()

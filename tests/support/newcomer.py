@@ -20,6 +20,7 @@ PERSON = {
     for role in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "Newcomer"), ("EMAIL", "newcomer@example.org"))
 }
+COMMENT = 'echo "# a change" >> function/app/handler.py'
 MAKERS = {
     "inv new": "inv new --no-input --output {folder}",
     "cookiecutter": "cookiecutter {root} --directory template --no-input --output-dir {folder}",
@@ -90,10 +91,12 @@ eval "$(uv run inv local.env)"
     return str(typed.said)
 
 
-def go_on(run: Callable[..., Any], folder: Path, project: Path, *, then: str, **variables: str) -> str:
+def go_on(
+    run: Callable[..., Any], folder: Path, project: Path, *, then: str, edit: str = COMMENT, **variables: str
+) -> str:
     """Go the way of a project's README with one that this repository's README has deployed and promoted.
 
-    The local cloud is there already. `then` is typed at the end.
+    The local cloud is there already. `edit` changes the handler, and `then` is typed at the end.
     """
     begin, first, change, back = _typed(project)
     deploys, commits_locks = first.split("git add -A", 1)
@@ -105,7 +108,7 @@ eval "$(uv run inv local.env)"
 {begin}
 git ls-files --error-unmatch terraform/*/.terraform.lock.hcl
 {deploys}
-{_changed(folder, change, back)}
+{_changed(folder, change, back, edit)}
 {then}
 """
     typed = run("bash", "-c", script, **PERSON, **variables)
@@ -116,10 +119,10 @@ git ls-files --error-unmatch terraform/*/.terraform.lock.hcl
     return str(typed.said)
 
 
-def _changed(folder: Path, change: str, back: str) -> str:
+def _changed(folder: Path, change: str, back: str, edit: str = COMMENT) -> str:
     """Change the handler and go back, and keep what is live after each, and what is not committed."""
     return f"""
-echo "# a change" >> function/app/handler.py
+{edit}
 {change}
 uv run inv status --json > {folder}/promoted.json
 {back}
