@@ -57,6 +57,7 @@ KINDS = {
     "aws_codedeploy_deployment_group": "nothing for Lambda",
     "aws_codepipeline": "minutes of actions",
     "aws_dynamodb_table": "reads, writes, and what is kept",
+    "aws_ecr_lifecycle_policy": FREE,
     "aws_ecr_repository": "what is kept",
     "aws_ecr_repository_policy": FREE,
     "aws_iam_openid_connect_provider": FREE,
@@ -160,7 +161,7 @@ def page() -> str:
         (what, f"${dollars:g}", f"[{source}]({_PRICING.format(source)})") for what, (dollars, source) in PRICES.items()
     ]
     found = kinds()
-    kinds_rows = [(f"`{kind}`", KINDS[kind]) for kind in sorted(found)]
+    kinds_rows = [(f"`{kind}`", KINDS.get(kind, "unknown")) for kind in sorted(found)]
     alarm = ALARM_METRICS * price("alarm metric, a month")
     promotion = TRANSITIONS * price("million state transitions") / 1e6
     preview = alarm + IMAGE_GB * price("GB of images, a month")
