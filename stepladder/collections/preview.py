@@ -60,10 +60,15 @@ def sweep(c: Any, dry_run: bool = False, most: int = 20, json: bool = False) -> 
 
 
 @task(
-    prints="stepladder.commands.outputs.previews:PreviewComment", help={"env": ENV, "json": JSON}, auto_shortflags=False
+    prints="stepladder.commands.outputs.previews:PreviewComments",
+    help={
+        "env": ENV.replace("; `pr`", "; default: all that there are files of; `pr`"),
+        "json": JSON,
+    },
+    auto_shortflags=False,
 )
-def comment(c: Any, env: str, json: bool = False) -> None:
-    """Show a preview in the comment of its change request, from the file that its deploy left."""
+def comment(c: Any, env: str = "", json: bool = False) -> None:
+    """Show previews in the comments of their changes, from the files that deploy, destroy and sweep left."""
     from stepladder.commands import previews
     from stepladder.core.console import Console
     from stepladder.settings.load import from_context

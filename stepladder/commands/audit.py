@@ -9,6 +9,7 @@ from stepladder.core.errors import NotReadyError, StepladderError
 from stepladder.promotion.audit import HELD, UNKNOWN, VIOLATED, Judged, judge
 from stepladder.promotion.evidence import Evidence, read
 from stepladder.promotion.executions import Execution, StateMachine
+from stepladder.settings import previews
 
 _MARKS = {HELD: ("✓", "green"), VIOLATED: ("✗", "red"), UNKNOWN: ("?", "yellow")}
 
@@ -20,6 +21,7 @@ def audit(machine: StateMachine, name: str = "", environment: str = "") -> dict[
     `BadInputError` (2) for a promotion or an environment that there isn't.
     """
     if environment:
+        previews.refuse(environment, "be part of a promotion")
         machine.rung.settings.environment(environment)
     execution = machine.pick(name)
     evidence = read(machine, execution, environment)

@@ -32,7 +32,7 @@ from stepladder.promotion import delivery
 from stepladder.promotion.roots import ProjectRoots, Roots
 from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.releases.rung import Rung, clients
-from stepladder.settings import locations, placeholder
+from stepladder.settings import locations, placeholder, previews
 from stepladder.settings.load import Settings
 from stepladder.settings.locations import Location
 from stepladder.terraform.roots import LOCK_FILE
@@ -88,6 +88,7 @@ class Bootstrap:
     def _reached(self) -> list[LocationState]:
         """Return the locations, and which of them the credentials reach; none at all is an error."""
         wanted = self.options.environment
+        previews.refuse(wanted, "have an account prepared")
         names = [wanted] if wanted else [*self.settings.ladder_environments, *self.settings.environments]
         by_location: dict[Location, str] = {}
         for name in names:

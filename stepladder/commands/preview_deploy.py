@@ -99,8 +99,14 @@ def _record(rung: Rung, before: Preview | None) -> Preview:
         requested_by=rung.requested_by,
         branch=forge.branch() or (before.branch if before else ""),
         url=before.url if before else "",
+        functions=",".join(sorted({*rung.settings.whole.functions, *_known(before)})),
         job=forge.job_url(),
     )
+
+
+def _known(before: Preview | None) -> set[str]:
+    """Return the functions that earlier deploys made: the change may have dropped one since."""
+    return set(filter(None, before.functions.split(","))) if before else set()
 
 
 def _main(report: DeployReport | ManyReport) -> DeployReport:

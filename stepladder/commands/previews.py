@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from typing import Any
 
 from stepladder.core.clock import seconds_of
@@ -21,6 +20,7 @@ from stepladder.forge.interface import Forge, Posted
 from stepladder.ledger.schema import Preview
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases import preview_file
+from stepladder.releases.preview_file import DESTROYED, PreviewResult
 from stepladder.releases.review_comment import MARKER
 from stepladder.releases.rung import Rung
 from stepladder.settings import previews
@@ -70,15 +70,20 @@ def show(rung: Rung) -> None:
     console.table(HEAD, rows)
 
 
-def destroy(rung: Rung, act: Destroy | None = None, forge: Forge | None = None, why: str = "") -> None:
-    """Destroy one preview, and strike it out in its comment. Raises `BadInputError` for any other environment."""
+def destroy(rung: Rung, act: Destroy | None = None, forge: Forge | None = None) -> None:
+    """Destroy one preview, and strike it out in its comment where this job may: else `inv preview.comment` does.
+
+    Raises `BadInputError` for any other environment.
+    """
     check_name(rung.settings, rung.environment)
     record = rung.ledger.previews().get(rung.environment)
     report = (act or _destroy(rung.console))(rung.settings, rung.environment)
     rung.ledger.forget_preview(rung.environment)
-    posted = _strike(rung.environment, record, why or "the change is closed, or somebody asked for it", forge)
-    if posted.problem and registered.is_detected():
-        rung.console.warn(f"its comment still shows it: {posted.problem}")
+    gone = report.result == DESTROYED
+    if gone:
+        _note(rung.settings, rung.environment, record, "the change is closed, or somebody asked for it")
+    posted = _show(rung.settings, rung.environment, forge or registered.current()) if gone else Posted("unchanged")
+    rung.console.line(f"{rung.environment} is destroyed" if gone else f"nothing of {rung.environment} is left")
     if rung.console.as_json:
         rung.console.json({"environment": rung.environment, "result": report.result, "comment": asdict(posted)})
 
@@ -110,7 +115,7 @@ def sweep(
     swept = [Swept(name, "kept") for name, why in reasons.items() if not why]
     swept += [Swept(name, "left", reasons[name]) for name in wanted[most:]]
     for name in wanted[:most]:
-        swept.append(_swept(rung, name, reasons[name], records[name], dry_run=dry_run, act=act, forge=forge))
+        swept.append(_swept(rung, name, reasons[name], records[name], dry_run=dry_run, act=act))
     _report(rung.console, swept)
     failed = [each.environment for each in swept if each.result.startswith("failed")]
     if failed:
@@ -122,20 +127,28 @@ def sweep(
     return swept
 
 
-def comment(settings: Settings, console: Console, environment: str, forge: Forge | None = None) -> None:
-    """Show a preview in a section of its change request's comment. What a forge refuses is a warning."""
-    check_name(settings, environment)
+def comment(settings: Settings, console: Console, environment: str = "", forge: Forge | None = None) -> None:
+    """Show previews in a section of their change requests' comments: one, or all that there are files of.
+
+    What a forge refuses is a warning.
+    """
     forge = forge or registered.current()
-    text = preview_file.rendered(preview_file.read(settings, environment), forge.job_url())
-    posted = forge.section(preview_number(environment), text, MARKER, preview_file.SECTION)
-    if posted.done:
-        console.line(f"the comment is {posted.how}{f': {posted.url}' if posted.url else ''}")
-    else:
-        console.warn(f"no comment: {posted.problem}")
-    if not forge.summary(text) and not posted.done and not console.as_json:
-        console.data(text)
+    if environment:
+        check_name(settings, environment)
+    names = [environment] if environment else preview_file.names(settings)
+    if not names:
+        console.line("no preview was deployed or destroyed by this job, so there is nothing to show")
+    posted = {name: _show(settings, name, forge) for name in names}
+    for name, each in posted.items():
+        text = preview_file.rendered(preview_file.read(settings, name), forge.job_url())
+        if each.done:
+            console.line(f"the comment of {name} is {each.how}{f': {each.url}' if each.url else ''}")
+        else:
+            console.warn(f"no comment of {name}: {each.problem}")
+        if not forge.summary(text) and not each.done and not console.as_json:
+            console.data(text)
     if console.as_json:
-        console.json({"comment": asdict(posted), "environment": environment})
+        console.json({"comments": {name: asdict(each) for name, each in posted.items()}})
 
 
 def base(settings: Settings) -> str:
@@ -146,16 +159,14 @@ def base(settings: Settings) -> str:
 
 def _why(name: str, record: Preview, snapshot: Snapshot, now: float, forge: Forge) -> str:
     """Return why a preview is to go; empty for one that stays."""
-    if getattr(snapshot, "destroying", None):
+    if snapshot.destroying:
         return HALF
     if seconds_of(record.until) <= now:
         return OVER
     return CLOSED if forge.is_closed(preview_number(name)) else ""
 
 
-def _swept(
-    rung: Rung, name: str, why: str, record: Preview, *, dry_run: bool, act: Destroy | None, forge: Forge
-) -> Swept:
+def _swept(rung: Rung, name: str, why: str, record: Preview, *, dry_run: bool, act: Destroy | None) -> Swept:
     if dry_run:
         return Swept(name, "would be destroyed", why)
     if rung.ledger.previews().get(name) != record:
@@ -167,8 +178,8 @@ def _swept(
         return Swept(name, "busy", error.message)
     except StepladderError as error:
         return Swept(name, f"failed: {error.message}", why)
-    _strike(name, record, why, forge)
-    return Swept(name, "destroyed", why)
+    _note(rung.settings, name, record, why)
+    return Swept(name, DESTROYED, why)
 
 
 def _report(console: Console, swept: list[Swept]) -> None:
@@ -181,13 +192,18 @@ def _report(console: Console, swept: list[Swept]) -> None:
         console.line(f"{each.environment}: {each.result}{f' ({each.why})' if each.why else ''}")
 
 
-def _strike(environment: str, record: Preview | None, why: str, forge: Forge | None) -> Posted:
-    text = preview_file.struck_out(environment, record.url if record else "", why)
-    forge = forge or registered.current()
+def _note(settings: Settings, environment: str, record: Preview | None, why: str) -> None:
+    """Leave the file that says that a preview is gone."""
+    url = record.url if record else ""
+    preview_file.write(settings, PreviewResult(environment, DESTROYED, url=url, problem=why))
+
+
+def _show(settings: Settings, environment: str, forge: Forge) -> Posted:
+    text = preview_file.rendered(preview_file.read(settings, environment), forge.job_url())
     return forge.section(preview_number(environment), text, MARKER, preview_file.SECTION)
 
 
 def _destroy(console: Console) -> Destroy:
-    destroy_environment = import_module("stepladder.commands.destroy").destroy_environment
+    from stepladder.commands.destroy import destroy_environment
 
     return lambda settings, environment: destroy_environment(settings, environment, confirmed=True, console=console)

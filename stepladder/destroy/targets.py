@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stepladder.core.aws import error_code
-from stepladder.core.names import split_target, target_key
+from stepladder.core.names import is_preview, split_target, target_key
 from stepladder.ledger import destruction
 from stepladder.ledger.items import NOT_FOUND
 from stepladder.releases.rung import Rung
@@ -16,9 +16,14 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 def read(rung: Rung) -> list[Rung]:
     """Return a rung for each function, the environment's own first. One that the settings lost keeps its names.
 
-    Credentials that may not scan the ledger, as those of a preview's job, know the functions of the settings.
+    Credentials that may not scan the ledger know the functions of the settings. A preview's job never may: the record
+    of a preview names its functions.
     """
     keys = {target_key(rung.environment, name) for name in rung.settings.whole.function_names} | {rung.environment}
+    if is_preview(rung.environment):
+        record = rung.ledger.previews().get(rung.environment)
+        keys |= {target_key(rung.environment, name) for name in (record.functions.split(",") if record else ())}
+        return [of_key(rung, key) for key in sorted(keys)]
     try:
         keys |= destruction.targets(rung.ledger, rung.environment)
     except Exception as error:

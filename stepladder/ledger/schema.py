@@ -269,6 +269,9 @@ class Preview:
     requested_by: str = attribute("user and host of the last deploy")
     branch: str = attribute("branch of the change; missing where nobody knows it", by=(), may=(COMMANDS,), default="")
     url: str = attribute("the function's URL, once it is known", by=(), may=(COMMANDS,), default="")
+    functions: str = attribute(
+        "names of the functions besides the project's own, with commas", by=(), may=(COMMANDS,), default=""
+    )
     job: str = attribute("the address of the CI job that deployed it", by=(), may=(COMMANDS,), default="")
 
 

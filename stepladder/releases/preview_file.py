@@ -1,6 +1,6 @@
-"""The file that a deploy of a preview leaves: `.stepladder/preview/<environment>.json`, for the job that comments.
+"""The file that a deploy or a destroy of a preview leaves: `.stepladder/preview/<environment>.json`.
 
-The job that deploys runs the code of a change and has an identity at AWS. The one that comments has none.
+It is for the job that comments. The job that deploys has an identity at AWS, and may write nothing at the forge.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from pathlib import Path
 from stepladder.core.display import cut, one_line
 from stepladder.core.files import write_text
 from stepladder.core.markdown import code, plain
+from stepladder.core.names import is_preview
 from stepladder.settings.load import Settings
 
 FOLDER = "preview"
 SECTION = "preview"
+DESTROYED = "destroyed"
 _LONGEST = 500
 
 
 @dataclass(frozen=True)
 class PreviewResult:
-    """How the last deploy of a preview ended. `problem` says why it failed; `result` is empty where nobody knows."""
+    """How the last deploy of a preview ended, or that it was destroyed; `result` is empty where nobody knows.
+
+    `problem` says why a deploy failed, or a preview was destroyed.
+    """
 
     environment: str
     result: str = ""
@@ -41,6 +46,11 @@ def write(settings: Settings, result: PreviewResult) -> None:
         return
 
 
+def names(settings: Settings) -> list[str]:
+    """Return the previews that there are files of."""
+    return sorted(path.stem for path in (settings.build_dir / FOLDER).glob("*.json") if is_preview(path.stem))
+
+
 def read(settings: Settings, environment: str) -> PreviewResult:
     """Read the file; without one, or with one of another shape, nothing is known."""
     try:
@@ -57,6 +67,9 @@ def rendered(result: PreviewResult, job_url: str) -> str:
     job = f"[job]({job_url})" if job_url else "job"
     if not result.result:
         return f"{name}: it was not deployed, see the {job}."
+    if result.result == DESTROYED:
+        before = f" {_shown(result.url)}" if result.url else ""
+        return f"~~{name}{before}~~ destroyed: {plain(result.problem)}."
     if result.problem:
         return f"{name}: the deploy failed, see the {job}. {code(cut(one_line(result.problem), _LONGEST))}"
     where = _shown(result.url) if result.url else f"no URL: `inv function.invoke --env {result.environment}` calls it"
@@ -65,12 +78,6 @@ def rendered(result: PreviewResult, job_url: str) -> str:
     version = f"version {plain(result.version)}{commit}" if result.version else "deployed"
     until = f", or on {plain(result.until[:10])} without another deploy" if result.until else ""
     return f"{name}: {where}{signed}\n\n{version}; it is destroyed when this is closed{until}."
-
-
-def struck_out(environment: str, url: str, why: str) -> str:
-    """Return the section of a preview that is gone."""
-    before = f" {_shown(url)}" if url else ""
-    return f"~~**preview** {code(environment)}{before}~~ destroyed: {plain(why)}."
 
 
 def _shown(url: str) -> str:

@@ -180,7 +180,7 @@ class Settings:
             meant = self._target_meant(name) or did_you_mean(name, self.environments)
             known = ", ".join(self.environments) or "none yet"
             hint = f"known environments: {known}; they are declared under `stepladder.environments`"
-            meant = previews.unknown_hint(name) or meant
+            hint = previews.unknown_hint(name) or hint
             raise BadInputError(
                 f"there is no environment {name!r}", kind="unknown-environment", hint=f"{meant} {hint}".strip()
             ) from None

@@ -16,7 +16,7 @@ from typing import Any
 from stepladder.core.errors import BadInputError
 from stepladder.core.names import Names
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import rung_gates
+from stepladder.settings import previews, rung_gates
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.function import FunctionSettings
 from stepladder.settings.load import Settings
@@ -161,6 +161,8 @@ def root(settings: Settings, env: str, name: str) -> Root:
     if name not in ROOTS:
         hint = f"{did_you_mean(name, ROOTS)} roots: {', '.join(ROOTS)}".strip()
         raise BadInputError(f"there is no Terraform root {name!r}", kind="unknown-root", hint=hint)
+    if name == "delivery":
+        previews.refuse(env, "have a delivery root")
     if not any(chosen.source_dir.glob("*.tf")):
         raise BadInputError(
             f"the project has no Terraform root {name!r}",

@@ -35,9 +35,22 @@ SET_UP = (
         r"\(umask 077 && mkdir -p \.stepladder && printf '%s' \"\$AWS_TOKEN\" >\"\$AWS_WEB_IDENTITY_TOKEN_FILE\"\)"
     ),
 )
-GITHUB = {"actions/setup/action.yml", "workflows/drift.yml", "workflows/ladder.yml", "zizmor.yml"}
-NO_AWS = {"check", "comment", "issue"}
-MAY_WRITE = {"comment": {"pull-requests"}, "issue": {"issues"}}
+DEFAULT_BRANCH = (
+    re.compile(r"find \. -mindepth 1 -delete && git init --quiet"),
+    re.compile(
+        r'git fetch --quiet --depth 1 "\$CI_REPOSITORY_URL" "\$CI_DEFAULT_BRANCH" '
+        r"&& git checkout --quiet --detach FETCH_HEAD"
+    ),
+)
+"""What comes before those in the job that runs nothing of a merge request."""
+GITHUB = {
+    *("actions/setup/action.yml", "workflows/drift.yml", "workflows/ladder.yml", "workflows/preview.yml", "zizmor.yml"),
+}
+NO_AWS = {"check", "comment", "issue", "preview_comment", "sweep_comment"}
+MAY_WRITE = {
+    **{name: {"pull-requests"} for name in ("comment", "preview_comment", "sweep_comment")},
+    "issue": {"issues"},
+}
 WRITES = {"deploy": "staging", "promote": "production", "approve": "production-approval"}
 """The jobs that change something, and the environment of each."""
 
@@ -161,8 +174,13 @@ def test_the_lines_before_are_set_up_only_and_no_action_of_our_own_runs_anything
     before = {line for job in gitlab.values() if isinstance(job, dict) for line in job.get("before_script", [])}
     action = yaml.safe_load((folder / ".github/actions/setup/action.yml").read_text())
 
-    assert all(any(shape.fullmatch(line) for shape in SET_UP) for line in before)
-    assert len(before) == len(SET_UP)
+    shapes = (*SET_UP, *DEFAULT_BRANCH)
+    assert all(any(shape.fullmatch(line) for shape in shapes) for line in before)
+    assert len(before) == len(shapes)
+    with_more = [
+        name for name, job in gitlab.items() if isinstance(job, dict) and len(job.get("before_script", [])) > 2
+    ]
+    assert with_more == ["preview_destroy"]
     assert not [step for step in action["runs"]["steps"] if "run" in step]
 
 
@@ -175,7 +193,7 @@ def test_every_job_begins_with_checkout_and_the_same_set_up_and_only_some_log_in
         assert uses[:2] == ["actions/checkout", "./.github/actions/setup"], name
         logs_in = "aws-actions/configure-aws-credentials" in uses
         assert logs_in == (job["permissions"].get("id-token") == "write"), name
-        assert logs_in == (gitlab[name].get("extends") in (".aws", ".merged")), name
+        assert logs_in == (gitlab[name].get("extends") in (".aws", ".merged", ".preview")), name
         assert logs_in == (name not in NO_AWS), name
 
 
@@ -231,6 +249,46 @@ def test_a_fork_s_pull_request_is_planned_by_no_job(pipelines):
     assert rule["if"].endswith("$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID")
 
 
+def test_a_preview_is_made_by_label_for_no_fork_and_only_where_its_role_is_named(pipelines):
+    folder, github, _ = pipelines()
+
+    workflow = yaml.safe_load((folder / ".github/workflows/preview.yml").read_text())
+    assert set(workflow[True]["pull_request"]["types"]) >= {"opened", "synchronize", "labeled", "unlabeled", "closed"}
+    for name in ("preview", "preview_destroy"):
+        condition = " ".join(github[name]["if"].split())
+        assert condition.startswith("vars.AWS_PREVIEW_ROLE_ARN != '' && github.event_name == 'pull_request' && ")
+        assert "head.repo.full_name == github.repository" in condition
+        assert "contains(github.event.pull_request.labels.*.name, 'preview')" in condition
+    raw = yaml.safe_load((folder / ".gitlab-ci.yml").read_text())
+    (rule,) = raw[".preview"]["rules"]
+    assert rule["if"].startswith("$AWS_PREVIEW_ROLE_ARN && ")
+    assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID" in rule["if"]
+
+
+def test_a_preview_is_destroyed_by_nothing_that_the_change_holds(pipelines):
+    """A merge request's cache may hold anything, and its branch may be gone."""
+    _, github, gitlab = pipelines()
+
+    for name in ("preview_destroy", "preview_comment"):
+        checkout, set_up = github[name]["steps"][:2]
+        assert checkout["with"]["ref"] == "${{ github.event.repository.default_branch }}"
+        assert set_up["with"] == {"cache": "false"}
+    destroy = gitlab["preview_destroy"]
+    assert (destroy["variables"]["GIT_STRATEGY"], destroy["cache"]) == ("none", [])
+    assert destroy["environment"] == {"name": gitlab["preview"]["environment"]["name"], "action": "stop"}
+    assert gitlab["preview"]["environment"]["on_stop"] == "preview_destroy"
+
+
+def test_a_preview_is_deployed_and_destroyed_by_one_job_at_a_time_which_nothing_cuts_off(pipelines):
+    folder, github, gitlab = pipelines()
+
+    expected = {"group": "preview-${{ github.event.number }}", "cancel-in-progress": False}
+    assert github["preview"]["concurrency"] == github["preview_destroy"]["concurrency"] == expected
+    shared = yaml.safe_load((folder / ".gitlab-ci.yml").read_text())[".preview"]
+    assert (shared["interruptible"], shared["resource_group"]) == (False, "preview-$CI_MERGE_REQUEST_IID")
+    assert {gitlab[name]["extends"] for name in ("preview", "preview_destroy")} == {".preview"}
+
+
 def test_both_forges_plan_every_environment_each_with_its_own_role(pipelines):
     folder, github, gitlab = pipelines()
     settings = load.load(yaml.safe_load((folder / "invoke.yaml").read_text())["stepladder"], folder)
@@ -281,7 +339,10 @@ def test_docker_builds_on_a_machine_of_the_function_s_architecture(pipelines, ar
     assert github["deploy"]["runs-on"] == runner
     assert gitlab["deploy"].get("tags") == tags
     assert ("services" in gitlab["deploy"]) == ("DOCKER_HOST" in gitlab["deploy"]["variables"]) == (builder == "docker")
-    assert not [name for name, job in gitlab.items() if "services" in job and name != "deploy"]
+    assert {name for name, job in gitlab.items() if "services" in job} == (
+        {"deploy", "preview"} if builder == "docker" else set()
+    )
+    assert (github["preview"]["runs-on"], gitlab["preview"].get("tags")) == (runner, tags)
 
 
 def run(folder, *argv):

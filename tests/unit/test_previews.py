@@ -199,9 +199,11 @@ def test_a_sweep_destroys_what_is_past_its_time_or_closed_and_keeps_the_rest(bas
     assert swept(base, act, forge) == {"pr-1": "destroyed", "pr-2": "kept", "pr-3": "destroyed"}
     assert act.destroyed == ["pr-1", "pr-3"]
     assert list(records(base)) == ["pr-2"]
+    forge.sections.clear()
+    previews.comment(base.settings, Console(err=base.err, out=base.out, live=False), forge=forge)
     assert forge.sections["1"].startswith("~~**preview** `pr-1` <https://pr-1.example/>~~ destroyed: its time is over")
     assert "its change is closed" in forge.sections["3"]
-    assert "2" not in forge.sections
+    assert not forge.sections["2"].startswith("~~")
 
 
 def test_a_sweep_without_a_token_of_the_forge_goes_by_time_alone(base: DeployHarness) -> None:
@@ -271,14 +273,15 @@ def test_a_sweep_of_nothing_says_so(base: DeployHarness) -> None:
 def test_a_preview_is_destroyed_twice_and_its_comment_says_so(base: DeployHarness) -> None:
     deployed(base, "pr-7")
     act, forge = Destroyer(), FakeForge()
-    for _ in range(2):
+    for result in ("destroyed", "unchanged"):
+        act.result = result
         base.out.truncate(0)
         base.out.seek(0)
         previews.destroy(rung(base, "pr-7", as_json=True), act, forge)
     assert act.destroyed == ["pr-7", "pr-7"]
     assert records(base) == {}
     assert forge.sections["7"].startswith("~~**preview** `pr-7`")
-    assert json.loads(base.out.getvalue())["result"] == "destroyed"
+    assert json.loads(base.out.getvalue())["result"] == "unchanged"
 
 
 def test_one_that_is_half_destroyed_stays_listed(base: DeployHarness) -> None:
@@ -320,6 +323,9 @@ def test_the_comment_shows_where_it_is_until_when_and_that_a_deploy_failed(base:
         return forge.sections["7"]
 
     assert "it was not deployed" in shown()
+    forge.sections.clear()
+    previews.comment(base.settings, console, forge=forge)
+    assert forge.sections == {}
     deployed(base, "pr-7")
     assert "<https://pr-7.example/>" in shown()
     assert "version 1 of `abcdef012345`" in shown()

@@ -37,8 +37,7 @@ class SweepRecord(TypedDict):
     previews: list[SweptPreview]
 
 
-class PreviewComment(TypedDict):
-    """How a preview was shown on its change request."""
+class PreviewComments(TypedDict):
+    """How previews were shown on their change requests, by the name of each."""
 
-    comment: PostedComment
-    environment: str
+    comments: Mapping[str, PostedComment]
