@@ -45,6 +45,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "docs"))
 
 import error_catalogue  # noqa: E402 - beside this file, which tests load by its path
+import exit_codes  # noqa: E402
+import module_tables  # noqa: E402
 import json_reference  # noqa: E402
 import promises  # noqa: E402
 
@@ -312,7 +314,7 @@ of what Terraform makes for it, so an entry with another name is another queue o
 ## Exit codes
 
 {table(("code", "meaning"), codes)}
-An unknown task, an unknown flag and a missing one are bad input (2). Outside a project Invoke itself ends with 1.
+[Exit codes](exit-codes.md) says what to do, and which errors end with each.
 
 ## Environment variables
 
@@ -383,6 +385,8 @@ def documents() -> dict[Path, str]:
         ROOT / "docs" / "reference" / "aws-recorded.md": aws_recorded.page(ROOT),
         ROOT / "docs" / "reference" / "errors.md": error_catalogue.page(),
         costs.PAGE: costs.page(),
+        exit_codes.PAGE: exit_codes.page(EXIT_CODES),
+        module_tables.PAGE: module_tables.page(),
         ROOT / ci_permissions.PAGE: ci_permissions.page(ROOT),
         ROOT / "docs" / "decisions" / "README.md": decisions(),
         ROOT / "docs" / "reference" / "ledger.md": ledger(),
