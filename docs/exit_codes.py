@@ -27,16 +27,16 @@ HEAD = """# Exit codes
 
 Written by `docs/generate.py` from the code; a test compares.
 
-Every task ends with one of these. A script decides by the code, and reads `error_kind` of `--json` for the rest.
+Every task ends with one of these. A script decides by the code, and reads `error_kind` of `--json`.
 """
-TAIL = """An unknown task, an unknown flag and a missing one are bad input (2). Outside a project Invoke itself ends with 1.
+TAIL = """An unknown task, an unknown flag and a missing one are bad input (2). Outside a project Invoke ends with 1.
 
 ## In a job
 
 | the job | wants |
 | --- | --- |
 | deploys, or promotes | to fail on every code but 0 |
-| looks for drift | to read 2 as drift, and any other code as a check that did not work |
+| checks for drift | to read 2 as drift, and any other code as a check that did not work |
 | tries again by itself | to try 6 and 7 again, and no other |
 | calls a person | 5 |
 """

@@ -46,8 +46,8 @@ sys.path.append(str(ROOT / "docs"))
 
 import error_catalogue  # noqa: E402 - beside this file, which tests load by its path
 import exit_codes  # noqa: E402
-import module_tables  # noqa: E402
 import json_reference  # noqa: E402
+import module_tables  # noqa: E402
 import promises  # noqa: E402
 
 ENVIRONMENT = {"account": "123456789012", "region": "eu-west-1"}

@@ -16,8 +16,8 @@ MODULES = {
 }
 HEAD = """# Terraform modules
 
-Written by `docs/generate.py` from `terraform/modules/`; a test compares. [Terraform](terraform.md) says how a project's roots
-call them.
+Written by `docs/generate.py` from `terraform/modules/`; a test compares. [Terraform](terraform.md) says how a project's
+roots call them.
 
 A module's inputs come from the settings. Give another value by hand in the root's `main.tf`.
 """

@@ -24,7 +24,7 @@ output "state_machine_arn" {
 }
 
 output "topic_arn" {
-  description = "The topic that is told of approvals wanted and of promotions that ended."
+  description = "The topic that gets a message for each approval that is wanted and each promotion that ended."
   value       = module.delivery.topic_arn
 }
 
