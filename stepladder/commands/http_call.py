@@ -15,9 +15,11 @@ from urllib.parse import quote
 from localcloud.services.lambda_.triggers import url_responses
 from stepladder import __version__
 from stepladder.commands import http_trigger
+from stepladder.core import terminal
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError
 from stepladder.core.http_event import HttpRequest
+from stepladder.core.terminal import NoInputError
 from stepladder.settings.load import Settings
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -116,11 +118,27 @@ def _reason(status: int) -> str:
         return ""
 
 
+def _typed() -> bytes:
+    """Return the body from standard input: what is piped, or what a person types to Ctrl-D."""
+    if terminal.has_keyboard() and not terminal.can_answer(sys.stderr):
+        raise _no_body("nobody can type it here")
+    try:
+        return bytes(sys.stdin.buffer.read()) if terminal.has_keyboard() else terminal.piped()
+    except NoInputError as error:
+        raise _no_body(str(error)) from None
+
+
+def _no_body(why: str) -> BadInputError:
+    return BadInputError(
+        f"there is no body: {why}", kind="bad-arguments", hint="give it as `--data @file`, or by a pipe"
+    )
+
+
 def _body(data: str | None) -> bytes | None:
     if data is None:
         return None
     if data == "-":
-        return sys.stdin.buffer.read()
+        return _typed()
     if not data.startswith("@"):
         return data.encode("utf-8", "surrogateescape")
     try:

@@ -123,6 +123,8 @@ def _session() -> Any:
     session = botocore.session.get_session()
     # Before each client botocore lists all of its 400 services, to word its error for an unknown one: 25 ms.
     session.get_component("data_loader").list_available_services = lambda type_name: _AnyService()  # noqa: ARG005
+    provider = session.get_component("credential_provider").get_provider("assume-role")
+    provider._prompter = credentials.mfa_code  # noqa: SLF001 - the SDK's own waits for a person who may not be there
     return session
 
 

@@ -22,13 +22,12 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-from stepladder.core.ci import in_ci
 from stepladder.core.display import cut, harmless, one_line, plain, without_escapes
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.core.pulse import PULSE
 from stepladder.core.step import Step
 from stepladder.core.tables import Cell, Column, lay_out
-from stepladder.core.terminal import DEFAULT_WIDTH, is_watched, terminal_width
+from stepladder.core.terminal import DEFAULT_WIDTH, can_answer, is_watched, terminal_width
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -192,18 +191,7 @@ class Console:
     @property
     def can_ask(self) -> bool:
         """Whether a person can answer: on a terminal, no CI job, nobody wants JSON, and we aren't in the background."""
-        if self.as_json or in_ci() or not self._err.isatty():
-            return False
-        try:
-            if not sys.stdin.isatty():
-                return False
-            keyboard = sys.stdin.fileno()
-        except (ValueError, AttributeError):  # closed, or none at all
-            return False
-        try:
-            return os.tcgetpgrp(keyboard) == os.getpgrp()  # a read in the background would stop the process
-        except OSError:
-            return True  # it isn't this session's terminal, which alone stops its readers
+        return not self.as_json and can_answer(self._err)
 
     def ask(self, question: str) -> bool | None:
         """Ask a question whose default is no; None when nobody can answer.

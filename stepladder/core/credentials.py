@@ -6,10 +6,13 @@ https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentit
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
+import sys
 from typing import Any
 
+from stepladder.core import terminal
 from stepladder.core.ci import in_ci
 from stepladder.core.display import cut, one_line
 from stepladder.core.errors import NotReadyError
@@ -36,7 +39,8 @@ _SSO = frozenset({"SSOError", "SSOTokenLoadError", "TokenRetrievalError", "Unaut
 _SSO_CODES = frozenset({"ForbiddenException", "UnauthorizedException"})
 _SSO_OPERATION = "GetRoleCredentials"
 _LOGIN = frozenset({"LoginError", "LoginInsufficientPermissions", "LoginRefreshRequired", "LoginTokenLoadError"})
-_SOURCE = frozenset({"CredentialRetrievalError", "MetadataRetrievalError", "RefreshWithMFAUnsupportedError"})
+_SOURCE = frozenset({"CredentialRetrievalError", "MetadataRetrievalError"})
+_MFA = "RefreshWithMFAUnsupportedError"  # the second call after a code was not given, or after an hour
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 _CLOCK = frozenset({"RequestTimeTooSkewed"})
 _WRONG = frozenset(
@@ -81,7 +85,7 @@ def unusable(error: Exception, code: str) -> NotReadyError | None:
             kind="no-credentials",
             hint="install it, or name another profile by `AWS_PROFILE`",
         )
-    return _of_class(error, kind) or _of_code(code)
+    return _no_mfa_code() if kind == _MFA else _of_class(error, kind) or _of_code(code)
 
 
 def _of_login(error: Exception, operation: str, code: str) -> NotReadyError:
@@ -179,6 +183,22 @@ def login_hint() -> str:
     if in_ci():
         return "let the job log in before this step; `inv ci.identity` shows what each role expects of its token"
     return 'log in (`aws sso login`), set AWS_PROFILE, or for the local cloud: `eval "$(inv local.env)"`'
+
+
+def mfa_code(prompt: str) -> str:
+    """Ask for the code that a profile with `mfa_serial` wants. Raises `NotReadyError` where nobody can answer."""
+    if not terminal.can_answer(sys.stderr):
+        raise _no_mfa_code()
+    return getpass.getpass(prompt, stream=sys.stderr)
+
+
+def _no_mfa_code() -> NotReadyError:
+    return NotReadyError(
+        "the profile wants a code of its MFA device, and nobody can be asked for it here",
+        kind="no-credentials",
+        hint="get a session of it first, on a terminal: "
+        f'`eval "$(aws configure export-credentials{_profile()} --format env)"`',
+    )
 
 
 def _program() -> str:

@@ -13,6 +13,7 @@ from stepladder.core.clock import Clock
 from stepladder.core.errors import StepladderError
 from stepladder.core.names import Names
 from stepladder.doctor.finding import Finding
+from stepladder.ledger.destruction import Destruction
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.rung import Rung
 from stepladder.settings import functions
@@ -111,7 +112,12 @@ class DoctorContext:
         return self.once(("ledger", self.environment), lambda: dict(self.rung.ledger.snapshots(targets)))
 
     def deployed(self) -> tuple[Rung, ...]:
-        """Return the functions whose service was applied, or released: those whose resources must be there."""
+        """Return the functions whose service was applied, or released: those whose resources must be there.
+
+        Of an environment that is half destroyed there are none.
+        """
+        if self.destruction:
+            return ()
         ledger = self.ledger()
         read = [(each, ledger[each.target]) for each in self.functions()]
         return tuple(each for each, snapshot in read if snapshot.infra or snapshot.current)
@@ -121,6 +127,11 @@ class DoctorContext:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=f"doctor {self.environment}") as pool:
             for findings in pool.map(lambda rung: list(act(rung)), self.deployed()):
                 yield from findings
+
+    @property
+    def destruction(self) -> Destruction | None:
+        """What the ledger has of a destroy of the environment that began and has not ended."""
+        return next((each.destroying for each in self.ledger().values() if each.destroying), None)
 
     @property
     def has_foundation(self) -> bool:

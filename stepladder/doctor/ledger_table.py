@@ -55,8 +55,14 @@ def _recovery(client: Any, name: str) -> None:
 
 
 def environment(context: DoctorContext) -> Iterator[Finding]:
-    """Yield that nothing is deployed yet, or that a run that died left its lock."""
+    """Yield that nothing is deployed yet, that destroying was cut off, or that a run that died left its lock."""
     name, ledger = context.environment, context.ledger()
+    if destruction := context.destruction:
+        text = f"destroying it began {ago(destruction.since, context.clock.now())} ago and has not ended"
+        yield Finding(
+            ERROR, name, text, f"go on: `inv destroy --env {name}`; or make it again: `inv deploy --env {name}`"
+        )
+        return
     if not context.deployed():
         yield Finding(NOTE, name, "nothing is deployed yet", _first(context))
     for rung in context.functions():

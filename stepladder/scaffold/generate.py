@@ -8,14 +8,18 @@ processes, and `cookiecutter.main` imports an HTTP client that a template on dis
 from __future__ import annotations
 
 import contextlib
+import io
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stepladder.core import terminal
 from stepladder.core.errors import BadInputError, NotReadyError
+from stepladder.core.terminal import NoInputError
 from stepladder.scaffold.answers import as_data, importable, prompts, refusal
 
 
@@ -72,6 +76,8 @@ def _ask(template: Path, given: Mapping[str, Any], again: Again | None) -> dict[
     from cookiecutter.prompt import prompt_for_config
 
     known, defaults = prompts(template), get_user_config()["default_context"]
+    if again:
+        _check_answers()
     while True:
         passed = {key: as_data(value) if isinstance(known[key], str) else value for key, value in given.items()}
         context = generate_context(str(template / "cookiecutter.json"), default_context=defaults, extra_context=passed)
@@ -83,8 +89,24 @@ def _ask(template: Path, given: Mapping[str, Any], again: Again | None) -> dict[
             again(refusal(error.problems, hint="answer again; Enter keeps the answer that is shown"))
             given = error.answers
         except EOFError:
-            hint = "pass `--no-input`, and answers as flags or in a file"
-            raise BadInputError("there is nobody to answer the prompts", kind="bad-answers", hint=hint) from None
+            raise _nobody() from None
+
+
+def _check_answers() -> None:
+    """Let the prompts read a person, or all that was piped; refuse at once where there is neither."""
+    if terminal.can_answer(sys.stdout):
+        return
+    try:
+        if terminal.has_keyboard():  # of a CI job, or of a process in the background
+            raise _nobody()
+        sys.stdin = io.StringIO(terminal.piped(silence=0).decode("utf-8", "replace"))
+    except NoInputError:
+        raise _nobody() from None
+
+
+def _nobody() -> BadInputError:
+    hint = "pass `--no-input`, and answers as flags or in a file"
+    return BadInputError("there is nobody to answer the prompts", kind="bad-answers", hint=hint)
 
 
 @contextlib.contextmanager

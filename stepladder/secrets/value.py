@@ -7,21 +7,18 @@ key file stays what it was. So are bytes that aren't UTF-8.
 from __future__ import annotations
 
 import getpass
-import os
-import select
 import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from stepladder.core import terminal
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError
 from stepladder.core.names import flags_of
+from stepladder.core.terminal import NoInputError
 
-SECONDS = 60.0
-"""How long standard input may be silent: one that nobody writes to and nobody closes would be waited for forever."""
-_PATIENCE = 2.0
-_CHUNK = 65536
+SECONDS = terminal.SILENCE
 _BEGINNING = 8
 
 
@@ -53,10 +50,8 @@ def read(name: str, target: str, largest: int, console: Console) -> SecretValue:
 
     Raises `BadInputError` when there is none.
     """
-    if sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
-        data = _prompted(name, target)
-    else:
-        data = _piped(name, target, largest, console.line)
+    by_hand = terminal.has_keyboard()
+    data = _prompted(name, target) if by_hand else _piped(name, target, largest, console.line)
     value = SecretValue(without_line_end(data))
     if not value.data.strip():
         raise no_value(name, target, "it is empty")
@@ -81,29 +76,14 @@ def _prompted(name: str, target: str) -> bytes:
 
 def _piped(name: str, target: str, largest: int, say: Callable[[str], None]) -> bytes:
     """Read standard input to its end, or to the first byte too many."""
+
+    def waiting(seconds: float) -> None:
+        say(f"waiting up to {seconds:.0f} s for the value of {name} on standard input")
+
     try:
-        source = sys.stdin.fileno()
-        os.fstat(source)
-    except (AttributeError, OSError, ValueError):
-        raise no_value(name, target, "standard input is closed") from None
-    data = b""
-    while len(data) <= largest + len(b"\r\n"):
-        if not _is_ready(source, _PATIENCE):
-            say(f"waiting up to {SECONDS:.0f} s for the value of {name} on standard input")
-            if not _is_ready(source, SECONDS):
-                raise no_value(name, target, f"standard input was silent for {SECONDS:.0f} s")
-        try:
-            piece = os.read(source, _CHUNK)
-        except OSError as error:  # a folder, a terminal that is gone
-            raise no_value(name, target, f"standard input can't be read ({error.strerror})") from None
-        if not piece:
-            return data
-        data += piece
-    return data
-
-
-def _is_ready(source: int, seconds: float) -> bool:
-    return bool(select.select([source], [], [], seconds)[0])
+        return terminal.piped(largest + len(b"\r\n"), silence=SECONDS, waiting=waiting)
+    except NoInputError as error:
+        raise no_value(name, target, str(error)) from None
 
 
 def without_line_end(data: bytes) -> bytes:

@@ -22,6 +22,7 @@ from stepladder.core.errors import StepladderError
 from stepladder.doctor.check import PROJECT
 from stepladder.doctor.registered import CHECKS
 from stepladder.ledger import schema
+from stepladder.ledger.destruction import DESTROY, Destruction
 from stepladder.ledger.schema import Holder, InfraRecord
 from stepladder.promotion import delivery
 from stepladder.settings.ci import CiSettings, GitHubSettings
@@ -280,6 +281,20 @@ def test_credentials_that_may_do_little_are_told_what_they_lack_and_nothing_is_h
     assert "may not call GetBucketVersioning (AccessDenied)" in unchecked["buckets"]
     assert "may not call DescribeAlarms" in unchecked["alarms"]
     assert "secrets" not in unchecked
+
+
+def test_of_an_environment_that_is_half_destroyed_only_that_is_said(project: CloudProject) -> None:
+    ledger = project.rung("staging").ledger
+    key = DESTROY.key(environment="staging")
+    item = schema.item(key, Destruction("somebody", LONG_AGO, "inv destroy --env staging"))
+    ledger.client.put_item(TableName=ledger.table, Item=item)
+    try:
+        report = Report(project, environment="staging")
+    finally:
+        ledger.client.delete_item(TableName=ledger.table, Key=key)
+    of_staging = [each for each in report.record["findings"] if each["subject"] == "staging"]
+    assert [each["check"] for each in of_staging] == ["environment"]
+    assert "`inv destroy --env staging`" in of_staging[0]["fix"]
 
 
 def test_half_of_a_foundation_and_none_at_all_are_told_apart(cloud: Any, tmp_path: Path) -> None:

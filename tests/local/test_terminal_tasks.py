@@ -57,6 +57,38 @@ def test_a_terminal_of_a_ci_job_is_asked_nothing_and_gets_no_control_codes(proje
     assert project.deploy("--json").json["digest"] == digest
 
 
+@pytest.mark.parametrize(
+    ("args", "code", "message", "flag"),
+    [
+        (
+            ("doctor", "--fix", "--env", "staging"),
+            4,
+            "nobody can be asked here",
+            "`inv doctor --env staging --fix --yes`",
+        ),
+        (("secrets.set", "API_KEY", "--env", "staging"), 2, "no value for API_KEY", "`inv secrets.set API_KEY"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_where_nobody_can_answer_a_prompt_names_the_flag_that_does(
+    project: LiveProject, args: tuple[str, ...], code: int, message: str, flag: str
+) -> None:
+    with project.settings_with(function={"secrets": {"API_KEY": "ssm"}}):
+        alone, of_a_job = project.inv(*args), on_terminal(project, *args, width=200, CI="true")
+    for ended, text in ((alone.code, alone.err), (of_a_job.code, of_a_job.text)):
+        assert (ended, message in text, flag in text) == (code, True, True), text
+
+
+def test_a_person_who_says_yes_gets_what_is_safe_fixed(project: LiveProject) -> None:
+    shown = on_terminal(project, "doctor", "--env", "staging", "--fix", answer=("[y/N]", "y\n"), width=200)
+    table = f"{project.name}-releases"
+    assert f"can be fixed: protect {table} from deletion" in shown.text
+    assert f"fixed: protect {table} from deletion" in shown.text
+    described = project.cloud.client("dynamodb").describe_table(TableName=table)["Table"]
+    assert described["DeletionProtectionEnabled"] is True
+    assert shown.code == 1, "what isn't safe is still wrong: there are no alarms"
+
+
 def test_a_person_s_terminal_has_colours_and_a_spinner_that_leaves_nothing(project: LiveProject) -> None:
     shown = on_terminal(project, "status", width=120)
     assert shown.code == 0

@@ -118,6 +118,17 @@ class LiveProject:
         finally:
             path.write_text(text)
 
+    @contextlib.contextmanager
+    def settings_with(self, **changes: Any) -> Iterator[None]:
+        """Change the settings for a while."""
+        path = self.root / "invoke.yaml"
+        text = path.read_text()
+        path.write_text(yaml.safe_dump({"stepladder": yaml.safe_load(text)["stepladder"] | changes}))
+        try:
+            yield
+        finally:
+            path.write_text(text)
+
     def say(self, word: str) -> None:
         """Change what the handler says."""
         (self.root / "function/app/handler.py").write_text(HANDLER.format(says=word))

@@ -147,11 +147,21 @@ def test_the_flags_make_the_request_that_they_say(monkeypatch: pytest.MonkeyPatc
     assert ("X-Own", "v") in made.headers
     assert [value for name, value in made.headers if name.lower() == "accept"] == ["text/html"]
     assert (http_call.request("/").method, http_call.request("/", "put").method) == ("GET", "PUT")
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"\x00\xff")))
-    made = http_call.request("/", data="-")
+    source, sink = os.pipe()
+    os.write(sink, b"\x00\xff")
+    os.close(sink)
+    with os.fdopen(source) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        made = http_call.request("/", data="-")
     assert (made.body, dict(made.headers)["content-type"]) == (b"\x00\xff", "application/octet-stream")
     event = http_event.event(made, http_event.on_aws("url", "1", "eu-west-1"))
     assert (base64.b64decode(event["body"]), event["isBase64Encoded"]) == (b"\x00\xff", True)
+
+
+def test_a_body_that_is_to_be_typed_where_nobody_can_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(BadInputError, match="standard input is closed"):
+        http_call.request("/", data="-")
 
 
 def test_a_path_and_a_query_may_hold_bytes_that_are_no_text() -> None:

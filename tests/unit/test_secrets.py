@@ -21,6 +21,7 @@ from fakes.errors import Scripted, error
 from fakes.secret_stores import CHANGED, Manager, Parameters
 
 from stepladder.commands import secrets as commands
+from stepladder.core import terminal
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, ExitCode, RefusedError, StepladderError
 from stepladder.releases import secret_check
@@ -430,7 +431,7 @@ def test_standard_input_that_is_closed_or_silent_ends_the_command(
         commands.set_value(project.rung(), "API_KEY")
     source, sink = os.pipe()
     monkeypatch.setattr(values, "SECONDS", 0.01)
-    monkeypatch.setattr(values, "_PATIENCE", 0.01)
+    monkeypatch.setattr(terminal, "_PATIENCE", 0.01)
     with os.fdopen(source) as stdin, os.fdopen(sink, "w"):
         monkeypatch.setattr("sys.stdin", stdin)
         with pytest.raises(BadInputError, match="standard input was silent") as caught:
