@@ -19,7 +19,7 @@ from stepladder.core import names
 from stepladder.core.aws import error_code
 from stepladder.core.errors import StepladderError
 from stepladder.core.process_identity import release_id
-from stepladder.promotion import frozen, ladder
+from stepladder.promotion import definition_age, frozen, ladder
 from stepladder.promotion.contract import TargetRelease
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.ladder import PromotionRequest
@@ -70,7 +70,9 @@ def check_size(machine: StateMachine, options: PromotionOptions, plan: Promotion
 
 
 def _text(machine: StateMachine, plan: PromotionPlan, release: PromotionRequest) -> str:
-    text = json.dumps(ladder.execution_input(machine.settings, release), sort_keys=True)
+    given = ladder.execution_input(machine.settings, release)
+    definition_age.check(machine.settings.root, given)
+    text = json.dumps(given, sort_keys=True)
     ladder.check_size(text, plan.subjects)
     return text
 

@@ -24,6 +24,7 @@ from stepladder.forge.registered import this_process
 from stepladder.ledger.lock import WAIT, EnvironmentLock
 from stepladder.ledger.schema import Current, Holder
 from stepladder.ledger.table import Ledger
+from stepladder.releases import project_version
 from stepladder.settings import functions, placeholder
 from stepladder.settings.load import Settings, from_context
 
@@ -223,6 +224,10 @@ class Rung:
             )
 
 
+_PLANNING = ("inv deploy", "inv promote", "inv tf.plan")
+"""Commands that carry out the project's modules."""
+
+
 def opened(
     context: Any,
     environment: str,
@@ -244,11 +249,14 @@ def opened(
         settings = one_function(settings, function)
     if acting:
         placeholder.refuse(settings, [environment])
+    console = Console(as_json=as_json, label="dry run:" if dry_run else "")
+    if verb in _PLANNING:
+        project_version.check(settings, console)
     return Rung(
         settings=settings,
         environment=environment,
         aws=clients(settings, environment),
-        console=Console(as_json=as_json, label="dry run:" if dry_run else ""),
+        console=console,
         command=f"{verb} {names.flags(environment, settings.name_of_function)}",
     )
 

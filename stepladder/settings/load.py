@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepladder.core import names, resources, trigger_kinds
+from stepladder import __version__
+from stepladder.core import names, project_origin, resources, trigger_kinds
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import (
@@ -331,7 +332,18 @@ def from_context(context: Any) -> Settings:
             hint=f"take one of the two out of `{file}`",
             problems=repeated,
         )
-    return load(raw, root, os.environ)
+    try:
+        return load(raw, root, os.environ)
+    except BadInputError as error:
+        error.hint = _hint_of_version(root) or error.hint
+        raise
+
+
+def _hint_of_version(root: Path) -> str:
+    """Return what to do when a newer stepladder made the project, whose settings this one can't know; else nothing."""
+    version = project_origin.version_of(project_origin.read(root / project_origin.FILE))
+    is_newer = project_origin.order(version) > project_origin.order(__version__)
+    return f"the project is of stepladder {version}, and {__version__} runs: `uv sync`" if is_newer else ""
 
 
 def _plain(value: Any) -> Any:

@@ -111,7 +111,7 @@ def old_modules(keys: str) -> BadInputError:
     return BadInputError(
         f"the project's Terraform modules are older than {keys}",
         kind="old-modules",
-        hint="copy the folder `terraform/modules` of this version over the project's own (docs/guides/upgrade.md)",
+        hint="bring them to this version, which merges what you changed in them: `inv project.upgrade`",
     )
 
 

@@ -1,4 +1,4 @@
-"""A project of an earlier release goes on with this code: its state, its ledger, its promotions under way."""
+"""A project of an earlier release goes on with this code: its files, state, ledger, promotions under way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +15,6 @@ from typing import Any
 
 import pytest
 import released
-import yaml
 
 pytestmark = [pytest.mark.cloud, pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(600)]
 
@@ -69,10 +67,27 @@ class Project:
             handler.write(f"\n# {word}\n")
 
     def set(self, **promotion: Any) -> None:
+        """Write the settings of promotion below the others."""
         path = self.folder / "invoke.yaml"
-        settings = yaml.safe_load(path.read_text())
-        settings["stepladder"]["promotion"] = promotion
-        path.write_text(yaml.safe_dump(settings))
+        others = path.read_text().partition("  promotion:")[0]
+        path.write_text(f"{others}  promotion: {json.dumps(promotion)}\n")
+
+    def commit(self) -> None:
+        git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com")
+        subprocess.run(["git", "add", "-A"], cwd=self.folder, check=True, timeout=30)
+        subprocess.run([*git, "commit", "-q", "-m", "a change"], cwd=self.folder, check=True, timeout=30)
+
+    def upgrade(self) -> None:
+        """Upgrade to this code: what the project changed in its modules is merged."""
+        alarms = self.folder / "terraform" / "modules" / "service" / "alarms.tf"
+        alarms.write_text(f"{alarms.read_text()}# of the project's own\n")
+        self.commit()
+        changed = self.record(f"project.upgrade --to {ROOT}")
+        assert changed["conflicts"] == []
+        assert alarms.read_text().endswith("# of the project's own\n")
+        assert _modules(self.folder) == _modules(ROOT) | {"service/alarms.tf": alarms.read_text()}
+        again = self.inv(f"project.upgrade --to {ROOT}")
+        assert "nothing to change" in again.stderr
 
 
 def _shape(value: Any) -> Any:
@@ -95,6 +110,12 @@ def _lost(before: Any, now: Any, path: str = "") -> list[str]:
     return lost + [name for key in before if key in now for name in _lost(before[key], now[key], f"{path}{key}.")]
 
 
+def _modules(folder: Path) -> dict[str, str]:
+    modules = folder / "terraform" / "modules"
+    files = (path for path in modules.rglob("*") if path.suffix in {".tf", ".json"} and ".terraform" not in path.parts)
+    return {path.relative_to(modules).as_posix(): path.read_text() for path in files if path.name != ".origin.json"}
+
+
 def _eventually(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 90
     while not holds():
@@ -102,19 +123,20 @@ def _eventually(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture
-def project(cloud, tmp_path):
-    """A project made, deployed and promoted by 0.1.0; the cloud's clock runs fast."""
-    old = released.extract("0.1.0", tmp_path / "0.1.0")
+@pytest.fixture(params=released.COMMITS)
+def project(request, cloud, tmp_path):
+    """A project made, deployed and promoted by a release; the cloud's clock runs fast."""
+    old = released.clone(request.param, tmp_path / request.param)
     alien = ("AWS_", "INVOKE_", "TF_VAR_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(alien)} | cloud.env
-    env["GOGC"] = "400"  # as this code has it; 0.1.0's Terraform takes as long as it does
+    env["GOGC"] = "400"  # as this code has it; an older one's Terraform takes as long as it does
     (tmp_path / "tasks.py").write_text(TASKS)
     project = Project(tmp_path, old, env)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     answers = f"--aws-account {cloud.account} --aws-region {cloud.region} --python-version {python}"
     project.inv(f"new --no-input --project-name {SLUG} {answers} --trigger none --image-builder layers --ci none")
     project.folder = tmp_path / SLUG
+    subprocess.run(["git", "init", "-q"], cwd=project.folder, check=True, timeout=30)
     cloud.speed(FAST)
     try:
         project.record("deploy --env staging")
@@ -125,11 +147,11 @@ def project(cloud, tmp_path):
         cloud.speed(1)
 
 
-def test_a_project_of_0_1_0_goes_on_where_it_is(project, cloud):
+def test_a_project_of_a_release_is_upgraded_and_goes_on_where_it_is(project, cloud):
     old, releases = project.code, {name: project.record(f"ledger --env {name}") for name in ("staging", "production")}
     alias = lambda: cloud.client("lambda").get_alias(FunctionName=f"{SLUG}-production", Name="live")  # noqa: E731
 
-    # A canary that 0.1.0 began is stopped by this code, with nothing applied.
+    # A canary that the release began is stopped by this code, with nothing applied.
     project.set(deployment="Canary10Percent5Minutes")
     project.change("a canary")
     project.inv("deploy --env staging")
@@ -150,8 +172,7 @@ def test_a_project_of_0_1_0_goes_on_where_it_is(project, cloud):
     digest = project.record("deploy --env staging")["digest"]
     project.inv("promote --detach")
     project.code = ROOT
-    modules = project.folder / "terraform" / "modules"
-    shutil.copytree(ROOT / "terraform" / "modules", modules, dirs_exist_ok=True)
+    project.upgrade()
     foretold = project.inv("deploy --env staging --dry-run").stderr
     for root in ("foundation", "service"):
         assert re.search(rf"{root} +(nothing to do|would apply: \d+ to add, 0 to change, 0 to destroy)", foretold), (
@@ -166,9 +187,9 @@ def test_a_project_of_0_1_0_goes_on_where_it_is(project, cloud):
     project.inv("promote.watch")
     assert project.rungs()["production"]["digest"] == digest
 
-    # From here on nothing of 0.1.0 runs.
+    # From here on nothing of the release runs.
     for name, before in releases.items():
-        kept = project.record(f"ledger --env {name}")
+        kept = [{key: entry[key] for key in before[0]} for entry in project.record(f"ledger --env {name}")]
         assert [entry for entry in kept if entry in before] == before, f"{name}'s old entries are read as before"
     project.change("the new code alone")
     digest = project.record("deploy --env staging")["digest"]

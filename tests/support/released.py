@@ -38,6 +38,14 @@ def text(version: str, path: str) -> str:
     return _git("show", f"{commit(version)}:{path}").decode()
 
 
+def clone(version: str, folder: Path) -> Path:
+    """Check a version out into a folder that git knows the commit of, as a person's clone is, and return the folder."""
+    commit_id = commit(version)
+    _git("clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(folder))
+    _git("-C", str(folder), "checkout", "--quiet", commit_id)
+    return folder
+
+
 def extract(version: str, folder: Path) -> Path:
     """Write a version's files into a folder, as `git archive` gives them, and return the folder."""
     with tarfile.open(fileobj=io.BytesIO(_git("archive", commit(version)))) as archive:

@@ -143,7 +143,7 @@ class TestRootsOfBefore:
         at = self.at(tmp_path, 'variable "project" {\n}\n')
         with pytest.raises(BadInputError, match=r"older than `stepladder.codepipeline`") as refused:
             roots.override(at)
-        assert "terraform/modules" in refused.value.hint
+        assert "`inv project.upgrade`" in refused.value.hint
 
     def test_a_root_without_the_module_is_refused_too(self, tmp_path):
         at = self.at(tmp_path, VARIABLES)
