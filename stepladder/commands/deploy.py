@@ -22,6 +22,7 @@ from stepladder.releases import (
     cut_off,
     failed_run,
     freeze_guard,
+    half_destroyed,
     ladder_guard,
     left_foundation,
     preview,
@@ -104,6 +105,7 @@ class Deploy:
         with self.pool, preview.foretold(dry_run=options.dry_run):
             self.acts.suite = load_suite(rung, no_smoke=options.no_smoke)
             state, wanted = self._read()
+            half_destroyed.warn(rung, state.ledger)
             if state.alias is None:  # else its own account was compared
                 rung.check_caller()
             state, wanted = self.bound(state, wanted)
@@ -259,6 +261,7 @@ class Deploy:
             state = replace(state, ledger=rung.ledger.snapshot(rung.target))
         wait = WAIT if self.request.wait else 0.0
         with rung.locked(state.ledger.lock, wait=wait, waiting=self.rung.say_waiting) as was_free:
+            half_destroyed.end(rung, state.ledger)
             before, adopted = state, None
             if not was_free:
                 adopted = self._cut_off_release()

@@ -29,7 +29,7 @@ from stepladder.core.process_identity import release_id
 from stepladder.core.several import attempt
 from stepladder.ledger.lock import WAIT
 from stepladder.ledger.schema import Holder
-from stepladder.releases import failed_run, preview, secret_check
+from stepladder.releases import failed_run, half_destroyed, preview, secret_check
 from stepladder.releases.interfaces import Images, Infrastructure
 from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.releases.report import DeployReport
@@ -101,6 +101,7 @@ class DeployMany:
             for function in self.functions:
                 function.load(no_smoke=self.request.no_smoke)
             self._read(self.functions)
+            half_destroyed.warn(self.rung, self.roots.ledger)
             self._plan()
             self._add_new()
             if self.request.allow_destroy:
@@ -211,6 +212,8 @@ class DeployMany:
         needed = self.roots.acts or any(each.acts.lost_alias or not each.name for each in self.acting)
         if needed and not self._hold_environment():
             self._again(self.functions)
+        if needed:
+            half_destroyed.end(self.rung, self.roots.ledger)
 
     def _hold_environment(self) -> bool:
         """Take the environment's lock, unless it is held; say whether nobody was at work in between."""

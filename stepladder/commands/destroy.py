@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stepladder.core.console import Console
 from stepladder.core.errors import RefusedError
@@ -44,12 +44,18 @@ def destroy_environment(
 
 def opened(settings: Settings, environment: str, console: Console) -> Rung:
     """Return an environment with its clients, after its account was compared."""
+    settings = with_previews(settings.whole, environment)
     placeholder.refuse(settings, [environment])
-    rung = Rung(
-        settings.whole, environment, clients(settings, environment), console, f"inv destroy --env {environment}"
-    )
+    rung = Rung(settings, environment, clients(settings, environment), console, f"inv destroy --env {environment}")
     rung.check_caller()
     return rung
+
+
+def with_previews(settings: Settings, environment: str) -> Settings:
+    """Return settings that know a preview, also of a project that makes none any more."""
+    if not is_preview(environment):
+        return settings
+    return replace(settings, previews=replace(settings.previews, enabled=True))
 
 
 def one(settings: Settings, environment: str, console: Console, options: DestroyOptions) -> DestroyReport:

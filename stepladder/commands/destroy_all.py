@@ -94,8 +94,8 @@ class DestroyAll:
         refusals.check_caller(rung, preview=False)
         base = previews.base_name(self.settings)
         if base in names:
-            enabled = replace(whole, previews=replace(whole.previews, enabled=True))
-            work.environments += [self._environment(rung, enabled, name) for name in rung.ledger.previews()]
+            listed = rung.ledger.previews()
+            work.environments += [self._environment(rung, destroy.with_previews(whole, n), n) for n in listed]
         work.environments += [self._environment(rung, whole, name) for name in names]
         work.shared = LocationDestroyer(rung)
         return work

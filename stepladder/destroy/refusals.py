@@ -35,7 +35,8 @@ def check_upper_rungs(rung: Rung) -> None:
     if standing:
         highest = standing[-1]
         raise RefusedError(
-            f"{' and '.join(standing)} stand on {rung.environment}: without it nothing can be promoted to them",
+            f"{' and '.join(standing)} {'stands' if len(standing) == 1 else 'stand'} on {rung.environment}: "
+            "without it nothing can be promoted there",
             kind="others-stand-on",
             hint=f"destroy them first: `inv destroy --env {highest}`; everything: `inv destroy --all`; "
             f"this rung alone: `inv destroy --env {rung.environment} --skip-ladder`",

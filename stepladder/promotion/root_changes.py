@@ -13,7 +13,7 @@ from stepladder.ledger.snapshot import Snapshot
 from stepladder.promotion import delivery
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.roots import RootPlan, Roots
-from stepladder.releases import left_foundation
+from stepladder.releases import half_destroyed, left_foundation
 from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.releases.rung import Rung
 from stepladder.settings import locations
@@ -61,6 +61,7 @@ def plan_infra(
     `missing` are the targets without a function, of the functions that are `promoted`.
     """
     snapshots = machine.snapshots(machine.settings.ladder_environments)
+    half_destroyed.refuse(snapshots)
     lacking = {split_target(key)[0] for key in missing}
     changed = [name for name in snapshots if name not in lacking and differs(machine.at(name), snapshots[name], roots)]
     unapplied = [name for name in changed if snapshots[name].infra]  # the ledger has no apply of the others
