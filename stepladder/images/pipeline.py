@@ -46,10 +46,10 @@ def prepare(
     names = settings.names(environment)
     lock.check(settings)
     key = input_key(settings)
-    if not pull and (known := _known(settings, aws, names, key)):
+    if not pull and (noted := known(settings, aws, names, key)):
         check_handlers(settings, aws, step, environment, say=say)
-        step.skip(f"digest {known.digest[7:19]}, tag {known.tag[:20]}: the registry has it")
-        return known
+        step.skip(f"digest {noted.digest[7:19]}, tag {noted.tag[:20]}: the registry has it")
+        return noted
     job = BuildJob(settings, names, key, revision.read(settings), step, say, pull, allow_dirty=allow_dirty)
     if not allow_dirty:
         revision.refuse_dirty_in_ci(job.revision)
@@ -115,7 +115,7 @@ def _unverified(settings: Settings, key: str) -> bool:
     return not {each.name for each in configured} <= {command, *verified.handlers(settings, key)}
 
 
-def _known(settings: Settings, aws: Aws, names: Names, key: str) -> BuiltImage | None:
+def known(settings: Settings, aws: Aws, names: Names, key: str) -> BuiltImage | None:
     """Return the noted image when it is of these inputs and the registry still holds it (one call)."""
     noted = build_cache.load(settings, names)
     if noted is None or noted.input_key != key or not ecr.holds(aws, names, noted.digest):

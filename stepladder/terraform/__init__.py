@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         unlock,
     )
     from stepladder.terraform.file_lock import RunRecord
-    from stepladder.terraform.previews import changes, preview
+    from stepladder.terraform.previews import changes, preview, reviewed
     from stepladder.terraform.roots import inputs_hash
     from stepladder.terraform.saved_plan import SavedPlan
 
@@ -37,6 +37,7 @@ __all__ = [
     "plan",
     "plan_to_apply",
     "preview",
+    "reviewed",
     "unlock",
 ]
 
@@ -46,6 +47,7 @@ _HOMES = {
     "changes": "previews",
     "inputs_hash": "roots",
     "preview": "previews",
+    "reviewed": "previews",
 }
 
 

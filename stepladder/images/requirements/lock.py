@@ -204,6 +204,11 @@ def _applies(requirement: Requirement, environment: Mapping[str, str]) -> bool:
         raise _invalid(requirement) from None
 
 
+def applies_in_lambda(requirement: Requirement, settings: Settings) -> bool:
+    """Say whether a requirement's marker holds where the function runs."""
+    return _applies(requirement, _environment(settings))
+
+
 def fits(requirement: Requirement, entry: Requirement) -> bool:
     """Say whether a locked entry's version is one that a requirement allows."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet

@@ -1,0 +1,206 @@
+"""What `inv diff` says of an image: which one is served, which would be, and how the two differ.
+
+Nothing is pushed. Without `--build` nothing is built: an image that isn't in the registry yet is known by its inputs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from stepladder import images
+from stepladder.core import git
+from stepladder.core.aws import known_error
+from stepladder.core.release_facts import short
+from stepladder.core.step import Step
+from stepladder.images import contents
+from stepladder.images.contents import ImageContents, ImageLayer
+from stepladder.images.registry import ecr
+from stepladder.releases.rung import Rung
+
+SAME, NEW, UNKNOWN = "same", "new", "unknown"
+_COMMIT = re.compile(r"[0-9a-f]{40}(-dirty)?")
+
+
+@dataclass(frozen=True)
+class PackageChange:
+    """One Python package. `before` is empty for one that is added, `after` for one that is removed."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class ImageDiff:
+    """The image of a function. `state` is same, new or unknown; `why` says from what that is known.
+
+    `after` is empty where the image isn't built yet. `added` and `removed` are layers; where `layers_unknown` says why,
+    they aren't known, and likewise `packages`. `files` differ from the commit of the release that is served.
+    """
+
+    state: str
+    before: str = ""
+    after: str = ""
+    before_commit: str = ""
+    why: str = ""
+    added: tuple[ImageLayer, ...] = ()
+    removed: tuple[ImageLayer, ...] = ()
+    layers_unknown: str = ""
+    packages: tuple[PackageChange, ...] = ()
+    packages_unknown: str = ""
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two images, and the rung whose repository has it."""
+
+    rung: Rung
+    digest: str
+
+
+def of_files(rung: Rung, served: str, served_key: str, commit: str, *, build: bool, step: Step) -> ImageDiff:
+    """Compare the image that the working tree makes with the one that is served; empty texts for what is unknown."""
+    images.check_lock(rung.settings)
+    key = images.input_key(rung.settings)
+    if served and served_key == key:
+        return ImageDiff(SAME, served, served, commit, f"unchanged, {short(served)}")
+    new = ImageDiff(NEW, served, "", commit, "its inputs differ from those of what is served" if served else "first")
+    new = replace(new, files=_changed_files(rung, commit))
+    made = _made(rung, key, step, build=build)
+    if isinstance(made, str) and made.startswith("sha256:"):
+        return _same(new, made) if made == served else compared(replace(new, after=made), rung, Side(rung, made))
+    if not served:
+        return replace(new, layers_unknown="nothing is served yet", packages_unknown="nothing is served yet")
+    return _with_lock(new, rung, made)
+
+
+def _same(diff: ImageDiff, digest: str) -> ImageDiff:
+    why = "other inputs, and the same image comes of them"
+    return replace(diff, state=SAME, after=digest, why=why, files=())
+
+
+def of_promotion(rung: Rung, served: str, commit: str, source: Side) -> ImageDiff:
+    """Compare the image that the lowest rung serves with the one that this rung serves."""
+    if served == source.digest:
+        return ImageDiff(SAME, served, served, commit, f"it serves {short(served)} already")
+    new = ImageDiff(NEW, served, source.digest, commit, f"what {source.rung.target} serves")
+    if not served:
+        return replace(new, layers_unknown="nothing is served yet", packages_unknown="nothing is served yet")
+    return compared(new, rung, source)
+
+
+def compared(diff: ImageDiff, rung: Rung, other: Side) -> ImageDiff:
+    """Add how two images in registries differ: by layers, and by packages."""
+    try:
+        own, their = ecr.connect(rung.aws, rung.names), ecr.connect(other.rung.aws, other.rung.names)
+        before, after = contents.of(own, diff.before), contents.of(their, other.digest)
+        gone = [short(digest) for digest, read in ((diff.before, before), (other.digest, after)) if read is None]
+        if before is None or after is None:
+            return _unknown(diff, f"{' and '.join(gone)} is not in the registry any more")
+        added, removed = _without(after.layers, before.layers), _without(before.layers, after.layers)
+        diff = replace(diff, added=added, removed=removed)
+        if before.packages is not None and after.packages is not None:
+            return replace(diff, packages=changes(before.packages, after.packages))
+        cache = rung.settings.build_dir / "cache"
+        old = contents.packages_of(own, removed, cache)
+        new = contents.packages_of(their, added, cache)
+    except Exception as error:
+        known = known_error(error)
+        if known is None:
+            raise
+        return _unknown(diff, known.message)
+    if isinstance(old, str) or isinstance(new, str):
+        return replace(diff, packages_unknown=old if isinstance(old, str) else str(new))
+    return replace(diff, packages=changes(old, new))
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[PackageChange, ...]:
+    """Return the packages that differ, by name."""
+    differ = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    return tuple(PackageChange(name, before.get(name, ""), after.get(name, "")) for name in differ)
+
+
+def _made(rung: Rung, key: str, step: Step, *, build: bool) -> str | tuple[ImageLayer, ...]:
+    """Return the digest of the working tree's image, its layers where it was built now, or why neither is known."""
+    from stepladder.images import pipeline
+    from stepladder.images.model import LocalImage
+
+    try:
+        noted = pipeline.known(rung.settings, rung.aws, rung.names, key)
+        if noted:
+            return noted.digest
+        if not build:
+            return "the image isn't built yet; `--build` builds it here, to compare its layers"
+        built = pipeline.build_only(rung.settings, step, say=rung.console.warn)
+    except Exception as error:
+        known = known_error(error)
+        if known is None:
+            raise
+        return known.message
+    if not isinstance(built, LocalImage):
+        return "a container engine built it, and its layers get their digests by the push"
+    return tuple(ImageLayer(layer.digest, layer.size, "built from these files") for layer in built.layers)
+
+
+def _with_lock(diff: ImageDiff, rung: Rung, made: str | tuple[ImageLayer, ...]) -> ImageDiff:
+    """Compare what is served with an image that no registry has: by its layers where it was built, and by the lock."""
+    try:
+        own = ecr.connect(rung.aws, rung.names)
+        served = contents.of(own, diff.before)
+        if served is None:
+            return _unknown(diff, f"{short(diff.before)} is not in the registry any more")
+        if isinstance(made, str):
+            diff = replace(diff, layers_unknown=made)
+        else:
+            diff = replace(diff, added=_without(made, served.layers), removed=_without(served.layers, made))
+        wanted = contents.locked(rung.settings)
+        if wanted is None:
+            return replace(diff, packages_unknown=f"{rung.settings.image.context} has no requirements.txt")
+        installed = _installed(rung, own, served)
+    except Exception as error:
+        known = known_error(error)
+        if known is None:
+            raise
+        return _unknown(diff, known.message)
+    if isinstance(installed, str):
+        return replace(diff, packages_unknown=installed)
+    return replace(diff, packages=changes(contents.without_tools(installed), contents.without_tools(wanted)))
+
+
+def _installed(rung: Rung, repository: ecr.Repository, served: ImageContents) -> dict[str, str] | str:
+    """Return the packages that the served image has above its base, or why they aren't known."""
+    if served.packages is not None:
+        return dict(served.packages)
+    context = PurePosixPath(rung.settings.image.context).name  # as the layers builder says what made a layer
+    ours = [layer for layer in served.layers if layer.made_by.startswith(f"stepladder: {context}/")]
+    if not ours:
+        return (
+            "the image was not made by the layers builder and has no SBOM, so its base's packages can't be told apart"
+        )
+    return contents.packages_of(repository, ours, rung.settings.build_dir / "cache")
+
+
+def _changed_files(rung: Rung, commit: str) -> tuple[str, ...]:
+    """Return the files of the image's folder that differ from a commit, as far as git knows it."""
+    if not _COMMIT.fullmatch(commit):
+        return ()
+    sha = commit.removesuffix("-dirty")
+    listed = git.ask(rung.settings.root, "diff", "--name-only", "--relative", sha, "--", rung.settings.image.context)
+    return tuple((listed or "").splitlines())
+
+
+def _without(layers: Sequence[ImageLayer], others: Sequence[ImageLayer]) -> tuple[ImageLayer, ...]:
+    known = {layer.digest for layer in others}
+    return tuple(layer for layer in layers if layer.digest not in known)
+
+
+def _unknown(diff: ImageDiff, why: str) -> ImageDiff:
+    return replace(
+        diff,
+        layers_unknown="" if diff.added or diff.removed else why,
+        packages_unknown=why,
+    )
