@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from stepladder.collections.history import FUNCTIONS, HELP, shown
 from stepladder.collections.task import task
 
 ENV = "Environment of the releases."
 FUNCTION = "Name of the function, in a project with several."
-FUNCTIONS = "Name of the function of the releases, `main` for the own one; default: all."
 
 
 @task(
-    prints="stepladder.commands.outputs.releases:Ledger",
+    prints="stepladder.commands.history:History",
     default=True,
     reads_only=True,
-    help={
-        "env": ENV,
-        "function": FUNCTIONS,
-        "limit": "Number of releases, newest first.",
-        "release": "Release to show in full.",
-        "json": "Print one JSON document.",
-    },
+    help=HELP,
     auto_shortflags=False,
 )
-def show(c: Any, env: str, function: str = "", limit: int = 20, release: str = "", json: bool = False) -> None:
-    """Show the releases of an environment: when, by whom, what, how each ended and why; `*` marks the live one."""
-    from stepladder.commands import ledger_many
-    from stepladder.releases.rung import opened
-
-    ledger_many.show(opened(c, env, "inv ledger", as_json=json), function, limit, release)
+def show(
+    c: Any, env: str = "", function: str = "", limit: int = 20, since: str = "", release: str = "", json: bool = False
+) -> None:
+    """Show what was released, as `inv history` does."""
+    shown(c, "inv ledger", env, function, limit, since, release, json)
 
 
 @task(
@@ -39,10 +32,10 @@ def show(c: Any, env: str, function: str = "", limit: int = 20, release: str = "
 )
 def rebuild(c: Any, env: str, function: str = "", json: bool = False) -> None:
     """Rebuild the releases that the ledger lost from the descriptions of the published versions."""
-    from stepladder.commands import ledger_many
+    from stepladder.commands import ledger
     from stepladder.releases.rung import opened
 
-    ledger_many.rebuild(opened(c, env, "inv ledger.rebuild", as_json=json, acting=True), function)
+    ledger.rebuild_all(opened(c, env, "inv ledger.rebuild", as_json=json, acting=True), function)
 
 
 @task(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from stepladder.core.errors import NotReadyError
 
 _DEADLINE = 30.0
 _SHOWN = 5
+_SHA = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _FATAL = 128
 _SUBMODULE = "160000"
 _WHOLE = ("-c", "core.sparseCheckout=false")
@@ -161,3 +163,18 @@ def named(paths: Sequence[str]) -> str:
     """Name some files, and say how many more there are."""
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return ", ".join(paths[:_SHOWN]) + more
+
+
+def titles(root: Path, shas: Iterable[str]) -> dict[str, str]:
+    """Return the first line of each commit's message, by its whole hash; those that git doesn't have are left out."""
+    wanted = sorted({sha.removesuffix("-dirty") for sha in shas} - {""})
+    wanted = [sha for sha in wanted if _SHA.fullmatch(sha)]
+    if not wanted or not is_repository(root):
+        return {}
+    listed = ask(root, "log", "--no-walk=unsorted", "--ignore-missing", "--format=%H %s", *wanted) or ""
+    return dict(line.split(" ", 1) for line in listed.splitlines() if " " in line)
+
+
+def is_repository(root: Path) -> bool:
+    """Say whether a folder is in a git repository, by its files alone."""
+    return any((folder / ".git").exists() for folder in (root, *root.parents))

@@ -6,18 +6,20 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from fakes.deploy_harness import TABLE, DeployHarness, digest
 from fakes.errors import DENIED
 
-from stepladder.commands import ledger
+from stepladder.commands import history, ledger
+from stepladder.commands.history import HistoryOptions
 from stepladder.commands.rollback import Rollback
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, LockedError, RefusedError
 from stepladder.core.release_facts import description
-from stepladder.ledger.schema import Bad
+from stepladder.ledger.schema import Bad, ReleaseEntry
 from stepladder.releases.rung import Rung
 
 
@@ -37,8 +39,12 @@ def rung(harness: DeployHarness, *, as_json: bool = False) -> Rung:
     return Rung(harness.settings, "staging", harness.aws, console, "inv ledger", harness.time.clock())  # type: ignore[arg-type]
 
 
+def show(rung: Rung, **options: Any) -> list[ReleaseEntry]:
+    return history.show([rung], HistoryOptions(**options))
+
+
 def test_releases_are_rows_newest_first_and_the_live_one_is_marked(harness: DeployHarness) -> None:
-    ledger.show(rung(harness), 20)
+    show(rung(harness))
     _, newest, oldest = harness.out.getvalue().splitlines()
     assert newest.split()[:6] == [
         "*",
@@ -52,7 +58,7 @@ def test_releases_are_rows_newest_first_and_the_live_one_is_marked(harness: Depl
 
 
 def test_json_has_every_attribute_and_the_limit_holds(harness: DeployHarness) -> None:
-    ledger.show(rung(harness, as_json=True), 1)
+    show(rung(harness, as_json=True), limit=1)
     (record,) = json.loads(harness.out.getvalue())
     assert (record["version"], record["digest"], record["previous_version"]) == ("2", digest("two"), "1")
 
@@ -119,13 +125,13 @@ def test_a_ledger_is_not_rebuilt_beside_a_release_under_way(harness: DeployHarne
 def test_without_a_table_there_is_nothing_to_show(harness: DeployHarness) -> None:
     harness.table.tables.clear()
     with pytest.raises(RefusedError, match="no ledger yet"):
-        ledger.show(rung(harness), 20)
+        show(rung(harness))
 
 
 def test_one_release_is_shown_in_full(harness: DeployHarness) -> None:
     newest = harness.releases[1]
     harness.rung().ledger.mark_bad(newest["digest"], Bad("2027-01-15T07:00:00Z", "climb", "ProbeFailedError: it broke"))
-    (found,) = ledger.show(rung(harness), 20, newest["release_id"])
+    (found,) = show(rung(harness), release=newest["release_id"])
     assert found.version == "2"
     told = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in harness.out.getvalue().splitlines())
     assert told["release"] == f"{newest['release_id']} (live)"
@@ -135,14 +141,14 @@ def test_one_release_is_shown_in_full(harness: DeployHarness) -> None:
 
 
 def test_one_release_as_json_is_one_record_as_it_is_stored(harness: DeployHarness) -> None:
-    ledger.show(rung(harness, as_json=True), 20, harness.releases[0]["release_id"])
+    show(rung(harness, as_json=True), release=harness.releases[0]["release_id"])
     record = json.loads(harness.out.getvalue())
     assert (record["release_id"], record["version"], record["bad"]) == (harness.releases[0]["release_id"], "1", None)
 
 
 def test_a_release_that_is_none_is_bad_input(harness: DeployHarness) -> None:
     with pytest.raises(BadInputError, match="staging has no release 'x'"):
-        ledger.show(rung(harness), 20, "x")
+        show(rung(harness), release="x")
 
 
 CAUSE = "DeploymentFailed: deployment d-1 ended Failed: ALARM_ACTIVE: " + "alarms have been activated " * 5
@@ -152,10 +158,7 @@ def told_of(harness: DeployHarness, width: int | None) -> str:
     entry = replace(harness.rung().ledger.history("staging")[0], release_id="29991231T000000Z-a1b2c3")
     harness.rung().ledger.write(replace(entry, result="rolled_back", cause=CAUSE, git_commit=f"{'ab' * 20}-dirty"))
     console = Console(err=harness.err, out=harness.out, live=False, width=width)
-    ledger.show(
-        Rung(harness.settings, "staging", harness.aws, console, "inv ledger", harness.time.clock()),  # type: ignore[arg-type]
-        20,
-    )
+    show(Rung(harness.settings, "staging", harness.aws, console, "inv ledger", harness.time.clock()))  # type: ignore[arg-type]
     return harness.out.getvalue()
 
 
@@ -177,4 +180,4 @@ def test_in_a_pipe_causes_are_whole_and_without_class_names(harness: DeployHarne
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_that_leaves_no_release_is_bad_input(harness: DeployHarness, limit: int) -> None:
     with pytest.raises(BadInputError, match=f"--limit is {limit}"):
-        ledger.show(rung(harness), limit)
+        show(rung(harness), limit=limit)

@@ -9,7 +9,8 @@ import pytest
 from fakes.deploy_harness import digest
 from fakes.many_harness import ManyHarness
 
-from stepladder.commands import ledger_many, release_check, status_many
+from stepladder.commands import history, ledger, release_check, status_many
+from stepladder.commands.history import HistoryOptions
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, DriftError, StepladderError
 from stepladder.ledger.schema import Bad
@@ -48,32 +49,32 @@ def ids(harness: ManyHarness) -> list[str]:
 
 def test_the_releases_of_all_functions_are_one_table_newest_first(few: ManyHarness) -> None:
     first, second = ids(few)
-    ledger_many.show(rung(few), "", 20)
+    history.show([rung(few)], HistoryOptions("", 20))
     shown = [[word for word in row[:4] if word != "*"] for row in rows(few)[1:]]
     assert [row[:2] for row in shown] == [[second, "mailer"], [first, "main"], [first, "mailer"]]
     assert [row[0] for row in rows(few)[1:]] == ["*", "*", first], "the live release of each function has a star"
-    ledger_many.show(rung(few), "", 1)
+    history.show([rung(few)], HistoryOptions("", 1))
     assert len(rows(few)) == 2
-    ledger_many.show(rung(few, as_json=True), "", 20)
+    history.show([rung(few, as_json=True)], HistoryOptions("", 20))
     records = json.loads(few.out.getvalue())
     assert [each["environment"] for each in records] == ["staging-mailer", "staging", "staging-mailer"]
 
 
 def test_one_function_has_the_table_of_a_project_with_one(few: ManyHarness) -> None:
-    ledger_many.show(rung(few), "mailer", 20)
+    history.show([rung(few)], HistoryOptions("mailer", 20))
     assert rows(few)[0][:2] == ["release", "kind"]
     assert len(rows(few)) == 3
 
 
 def test_a_release_of_several_functions_is_a_row_each_and_one_of_one_is_whole(few: ManyHarness) -> None:
     first, second = ids(few)
-    ledger_many.show(rung(few), "", 20, first)
+    history.show([rung(few)], HistoryOptions("", 20, release=first))
     assert len(rows(few)) == 3
-    assert f"`inv ledger --env staging --function mailer --release {first}`" in few.printed
-    ledger_many.show(rung(few), "", 20, second)
+    assert f"`inv history --env staging --function mailer --release {first}`" in few.printed
+    history.show([rung(few)], HistoryOptions("", 20, release=second))
     assert "staging-mailer" in few.out.getvalue()
     with pytest.raises(BadInputError, match="staging has no release 'x'"):
-        ledger_many.show(rung(few), "", 20, "x")
+        history.show([rung(few)], HistoryOptions("", 20, release="x"))
 
 
 def test_many_functions_that_were_released_together_are_one_row(
@@ -82,7 +83,7 @@ def test_many_functions_that_were_released_together_are_one_row(
     monkeypatch.delenv("CI", raising=False)
     harness = ManyHarness(tmp_path, {f"job{number:02}": {} for number in range(20)})
     harness.deploy_many()
-    ledger_many.show(rung(harness), "", 20)
+    history.show([rung(harness)], HistoryOptions("", 20))
     (row,) = rows(harness)[1:]
     assert row[0] == "*"
     assert row[2:4] == ["21", "functions"]
@@ -93,7 +94,7 @@ def test_the_releases_of_every_function_are_rebuilt(few: ManyHarness) -> None:
     table = few.table._table("hello-releases")
     for key in [key for key in table if key[1].startswith("release#")]:
         del table[key]
-    ledger_many.rebuild(rung(few, as_json=True), "")
+    ledger.rebuild_all(rung(few, as_json=True), "")
     records = json.loads(few.out.getvalue())
     assert [(each["environment"], each["version"]) for each in records] == [
         ("staging", "1"),

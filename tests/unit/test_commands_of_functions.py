@@ -12,7 +12,8 @@ from fakes.many_harness import ManyHarness
 from fakes.secret_stores import Parameters
 from fakes.terraform import FakeS3, project
 
-from stepladder.commands import infra, ledger, logs, release_existing, secrets, unlock
+from stepladder.commands import history, infra, logs, release_existing, secrets, unlock
+from stepladder.commands.history import HistoryOptions
 from stepladder.commands.rollback import Rollback
 from stepladder.core import process_identity
 from stepladder.core.clock import stamp
@@ -106,11 +107,11 @@ def test_one_function_returns_and_the_others_stay(harness: ManyHarness) -> None:
 def test_the_ledger_of_a_function_has_its_own_releases(harness: ManyHarness) -> None:
     harness.source = "two"
     harness.deploy_many("mailer")
-    ledger.show(at(harness, "mailer"), 20, "")
+    history.show([at(harness, "mailer")], HistoryOptions("mailer"))
     assert [entry["environment"] for entry in harness.items_of("staging-mailer", "release#")] == ["staging-mailer"] * 2
     with pytest.raises(BadInputError, match="staging-poller has no release 'nonsense'") as caught:
-        ledger.show(at(harness, "poller"), 20, "nonsense")
-    assert "`inv ledger --env staging --function poller`" in caught.value.hint
+        history.show([at(harness, "poller")], HistoryOptions("poller", release="nonsense"))
+    assert "`inv history --env staging --function poller`" in caught.value.hint
 
 
 def test_a_secret_of_another_function_is_pointed_to(harness: ManyHarness) -> None:

@@ -12,7 +12,8 @@ import pytest
 from fakes.deploy_harness import DeployHarness
 from fakes.errors import DENIED, error
 
-from stepladder.commands import ledger, release_check, status, unlock
+from stepladder.commands import history, ledger, release_check, status, unlock
+from stepladder.commands.history import HistoryOptions
 from stepladder.core.errors import ExitCode, RefusedError
 from stepladder.images.prune import Prune, PruneOptions
 from stepladder.promotion.executions import StateMachine
@@ -42,7 +43,7 @@ COMMANDS: dict[str, Callable[[DeployHarness], Any]] = {
     "deploy": lambda harness: harness.deploy(),
     "deploy --dry-run": dry_run,
     "image.prune": prune,
-    "ledger": lambda harness: ledger.show(harness.rung(), 20),
+    "ledger": lambda harness: history.show([harness.rung()], HistoryOptions()),
     "ledger.rebuild": lambda harness: ledger.rebuild(harness.rung()),
     "promote.watch": watch,
     "status": lambda harness: status.show([harness.rung()], clock=time.time),

@@ -11,7 +11,7 @@ from stepladder.commands.promote import PromotionRecord
 from stepladder.commands.secrets import SecretRecord
 from stepladder.commands.status import RungStatus
 from stepladder.commands.unlock import HeldLock
-from stepladder.ledger.schema import Bad, ReleaseEntry, SentCommand
+from stepladder.ledger.schema import ReleaseEntry, SentCommand
 from stepladder.releases.live_smoke import SmokeRecord
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rollback_plan import RollbackReport
@@ -46,13 +46,6 @@ class ReturnedFunctions(TypedDict):
     environment: str
     result: str
     functions: list[ReturnedFunction]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MarkedRelease(ReleaseEntry):
-    """One release, with the mark of its image if that was marked bad."""
-
-    bad: Bad | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +165,6 @@ Rollback = RollbackReport | ReturnedFunctions
 Smoke = SmokeRecord
 Secrets = list[SecretRecord]
 Status = list[RungStatus] | list[FunctionStatus] | StatusCheck
-Ledger = list[ReleaseEntry] | MarkedRelease
 Releases = list[ReleaseEntry]
 Commands = list[SentCommand] | SentCommand
 Unlock = EnvironmentLocks | RemovedLock

@@ -1,0 +1,153 @@
+"""`inv history` over several environments, on fake AWS. tests/unit/test_commands_ledger.py has one environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.deploy_harness import ACCOUNT, REGION, DeployHarness
+from fakes.errors import DENIED
+
+from stepladder.commands import environments, history
+from stepladder.commands.history import HistoryOptions
+from stepladder.core import git
+from stepladder.core.clock import stamp
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError, RefusedError, StepladderError
+from stepladder.ledger.schema import Preview, ReleaseEntry
+from stepladder.releases.rung import Rung
+
+RUNGS: dict[str, Any] = {
+    "rungs": ["staging", "production"],
+    "environments": {name: {"account": ACCOUNT, "region": REGION} for name in ("staging", "production")},
+}
+COMMIT = "ab" * 20
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployHarness:
+    """Two rungs, of which the lowest was released twice; the other has an entry of a promotion."""
+    monkeypatch.delenv("CI", raising=False)
+    harness = DeployHarness(tmp_path, **RUNGS)
+    for source in ("one", "two"):
+        harness.source = source
+        harness.deploy()
+    first = harness.rung().ledger.history("staging")[1]
+    now = harness.time.seconds
+    promoted = replace(
+        first,
+        release_id=first.release_id.replace("Z-", "Z-~"),  # behind the first, before the second
+        environment="production",
+        kind="promote",
+        git_commit=COMMIT,
+        started_at=stamp(now - 90),
+        ended_at=stamp(now - 30),
+    )
+    harness.rung().ledger.write(promoted)
+    return harness
+
+
+def rungs(harness: DeployHarness, *names: str, as_json: bool = False) -> list[Rung]:
+    for stream in (harness.out, harness.err):
+        stream.truncate(0)
+        stream.seek(0)
+    console = Console(err=harness.err, out=harness.out, live=False, as_json=as_json)
+    own = harness.rung()
+    return [Rung(own.settings, name, own.aws, console, "inv history", own.clock) for name in names]
+
+
+def shown(bench: DeployHarness, rungs: Sequence[Rung], **options: Any) -> list[ReleaseEntry]:
+    del bench
+    return history.show(rungs, HistoryOptions(**options))
+
+
+def test_the_environments_are_one_time_line_newest_first(bench: DeployHarness) -> None:
+    both = rungs(bench, "staging", "production")
+    assert [each.environment for each in shown(bench, both)] == ["staging", "production", "staging"]
+    head, *rows = bench.out.getvalue().splitlines()
+    assert head.split()[:3] == ["release", "rung", "kind"]
+    assert "promote" in rows[1]
+    assert " 1 min " in rows[1], "how long it took"
+    assert [row.startswith("*") for row in rows] == [True, False, False]
+
+
+def test_json_has_each_key_of_the_ledger_and_what_is_worked_out(bench: DeployHarness) -> None:
+    shown(bench, rungs(bench, "production", as_json=True))
+    (record,) = json.loads(bench.out.getvalue())
+    assert record["git_commit"] == COMMIT
+    assert (record["seconds"], record["live"], record["commit_title"]) == (60.0, False, "")
+
+
+def test_a_moment_and_a_limit_leave_older_ones_out(bench: DeployHarness) -> None:
+    both = rungs(bench, "staging", "production")
+    assert len(shown(bench, both, limit=2)) == 2
+    assert [each.environment for each in shown(bench, both, since="60s")] == ["staging", "staging"]
+    bench.time.seconds += 3600
+    assert shown(bench, both, since="30m") == []
+    for options in ({"since": "yesterday"}, {"since": "2999-01-01"}, {"limit": 0}):
+        with pytest.raises(BadInputError):
+            shown(bench, both, **options)
+
+
+def test_a_release_is_found_in_whichever_environment_it_is(bench: DeployHarness) -> None:
+    promoted = bench.rung().ledger.history("production")[0].release_id
+    (entry,) = shown(bench, rungs(bench, "staging", "production"), release=promoted)
+    assert entry.environment == "production"
+    assert "took" in bench.out.getvalue()
+    with pytest.raises(BadInputError, match="no environment has a release 'x'"):
+        shown(bench, rungs(bench, "staging", "production"), release="x")
+
+
+def test_an_environment_that_cannot_be_read_hides_no_other(
+    bench: DeployHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = rungs(bench, "staging", "production")
+    read = history._read
+
+    def denied(rung: Rung, *rest: Any) -> Any:
+        if rung.environment == "production":
+            raise DENIED
+        return read(rung, *rest)
+
+    monkeypatch.setattr(history, "_read", denied)
+    with pytest.raises(StepladderError, match="1 of 2 environments can't be read: production") as caught:
+        shown(bench, both)
+    assert len(bench.out.getvalue().splitlines()) == 3
+    assert "production: " in caught.value.problems[0]
+    assert "`inv history --env production`" in caught.value.hint
+
+
+def test_without_any_ledger_there_is_no_history(bench: DeployHarness) -> None:
+    bench.table.tables.clear()
+    with pytest.raises(RefusedError, match="no ledger yet"):
+        shown(bench, rungs(bench, "staging", "production"))
+
+
+def test_previews_that_the_ledger_knows_are_among_the_environments(bench: DeployHarness) -> None:
+    preview = Preview("2026-11-26T10:00:00Z", "2026-11-29T10:00:00Z", "2026-11-26T10:00:00Z", "ci", "feature")
+    for name in ("pr-12", "pr-3"):
+        bench.rung().ledger.write_preview(name, preview)
+    known = rungs(bench, "staging", "production")
+    assert list(environments.previews(known)) == ["pr-3", "pr-12"]
+    every = [rung.environment for rung in environments.with_previews(known)]
+    assert every in (["staging", "production", "pr-3", "pr-12"], ["staging", "production"])
+    if len(every) == 2:  # the settings have no previews
+        assert "the ledger knows of pr-12" in bench.printed
+
+
+def test_titles_are_those_of_commits_that_git_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert git.titles(tmp_path, [COMMIT]) == {}, "no repository"
+    (tmp_path / ".git").mkdir()
+    asked: list[tuple[str, ...]] = []
+
+    def ask(_root: Path, *arguments: str) -> str:
+        asked.append(arguments)
+        return f"{COMMIT} Fix the thing: all of it\n"
+
+    monkeypatch.setattr(git, "ask", ask)
+    assert git.titles(tmp_path, [f"{COMMIT}-dirty", "none", "", "-x"]) == {COMMIT: "Fix the thing: all of it"}
+    assert asked[0][-1] == COMMIT
