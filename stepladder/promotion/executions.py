@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NotRequired, TypedDict
-from urllib.parse import quote
 
-from stepladder.core import aws, names
+from stepladder.core import aws, console_links, names
 from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError, NotReadyError
 from stepladder.ledger.snapshot import Snapshot
@@ -153,10 +152,7 @@ class StateMachine:
         """Return the address of an execution's page in the AWS console. A local cloud has none: empty."""
         if aws.endpoint():
             return ""
-        region = self.rung.names.region
-        hosts = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
-        host = hosts.get(self.rung.names.partition, "console.aws.amazon.com")
-        return f"https://{region}.{host}/states/home?region={region}#/v2/executions/details/{quote(arn, safe=':')}"
+        return console_links.execution(self.rung.names, arn)
 
     def describe(self, arn: str) -> Execution | None:
         """Describe an execution. Return None for one that Step Functions doesn't know."""

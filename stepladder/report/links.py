@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from stepladder.core import aws
+from stepladder.core import aws, console_links
 from stepladder.core.names import Names
-
-_HOSTS = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 
 def log_group(names: Names, group: str) -> str:
@@ -34,7 +32,7 @@ def version(names: Names, function: str, number: str) -> str:
 def _page(names: Names, service: str, rest: str) -> str:
     if aws.endpoint():
         return ""
-    host = f"https://{names.region}.{_HOSTS.get(names.partition, 'console.aws.amazon.com')}"
+    host = console_links.host(names)
     if service.startswith("codesuite"):
         return f"{host}/{service}/{rest}?region={names.region}"
     return f"{host}/{service}/home?region={names.region}{rest}"
