@@ -93,7 +93,7 @@ EXIT_CODES = {
     ExitCode.OK: "done, or nothing to do",
     ExitCode.FAILED: "failed",
     ExitCode.BAD_INPUT: "bad input: settings, arguments, template answers; of `inv tf.drift` and `inv status --check`: "
-    "drift, whose `error_kind` is `drift`",
+    "drift, whose `error_kind` is `drift`; of `inv diff`: something would change",
     ExitCode.ROLLED_BACK: "rolled back, and verified to be where it began",
     ExitCode.REFUSED: "refused before anything moved",
     ExitCode.ROLLBACK_FAILED: "the rollback failed: a person must act now",

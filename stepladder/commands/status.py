@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
-from stepladder.commands import every_rung
+from stepladder.commands import environments, every_rung, status_notes
 from stepladder.core.clock import ago
 from stepladder.core.console import Console
-from stepladder.core.display import plain_cause
 from stepladder.core.errors import StepladderError
-from stepladder.core.names import flags_of
+from stepladder.core.names import is_preview, split_target
 from stepladder.core.release_facts import short
 from stepladder.core.tables import Cell, Column
 from stepladder.ledger.schema import SUCCEEDED, UNKNOWN, Bad, Holder, ReleaseEntry
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.ledger.words import result_words, shown_commit
+from stepladder.ledger.words import shown_commit
 from stepladder.releases import cut_off, marks
 from stepladder.releases import drift as drifts
 from stepladder.releases.rung import Rung
 
 ALARM = "ALARM"
-_WARNING = len("warning: ")
 HEAD = (
     "rung",
     "version",
@@ -51,6 +49,19 @@ class BadMark:
 
 
 @dataclass(frozen=True)
+class PreviewStatus:
+    """What makes an environment a preview: of which branch, since and until when, where it answers, by which job."""
+
+    branch: str
+    since: str
+    until: str
+    url: str
+    job: str
+    deployed_at: str
+    requested_by: str
+
+
+@dataclass(frozen=True)
 class RungStatus:
     """One rung. `weights` are the shares of additional versions; `drift` says where reality and ledger differ.
 
@@ -58,6 +69,7 @@ class RungStatus:
     couldn't be read, `deleted` (alias, version or function) when what was released is gone. `images` are the digests of
     the versions that get traffic, `bad` their marks in any place.
     `last_failure` is id and cause of the newest release if it didn't succeed, and `last_result` how that one ended.
+    `preview` is set for the preview of a change request, and `destroying` since when an environment is half destroyed.
     """
 
     environment: str
@@ -80,6 +92,8 @@ class RungStatus:
     skipped_ladder: str = ""
     deleted: str = ""
     problem: str = ""
+    destroying: str = ""
+    preview: PreviewStatus | None = None
 
     def record(self) -> dict[str, object]:
         """Return it as data."""
@@ -122,15 +136,15 @@ class RungStatus:
         )
 
 
-def read(environments: list[Rung]) -> list[RungStatus]:
+def read(rungs: list[Rung]) -> list[RungStatus]:
     """Read every rung, in parallel; one that can't be read says why in `problem` and doesn't hide the others.
 
     Raises what stands in the way of all: nothing answers, or the credentials don't work or are another account's.
     """
-    statuses, obstacle = every_rung.read(environments, _read, lambda name, problem: RungStatus(name, problem=problem))
+    statuses, obstacle = every_rung.read(rungs, _read, lambda name, problem: RungStatus(name, problem=problem))
     if obstacle:
         raise obstacle
-    return with_marks(environments, statuses)
+    return with_marks(rungs, statuses)
 
 
 def with_marks(rungs: list[Rung], statuses: list[RungStatus]) -> list[RungStatus]:
@@ -156,6 +170,7 @@ def _read(rung: Rung) -> RungStatus:
             rung.target,
             lock=f"{holder.command} by {holder.owner} since {holder.since}" if holder and holder.expires else "",
             lock_job=holder.job if holder and holder.expires else "",
+            destroying=begun(snapshot),
             health=health.result(),
             deployment=deployment.result(),
         )
@@ -174,6 +189,11 @@ def _read(rung: Rung) -> RungStatus:
         images=tuple((version, state.digest) for version, state in versions.items() if state and state.digest),
     )
     return released(status, live, entry, releases[0] if releases else None, holder)
+
+
+def begun(snapshot: Snapshot) -> str:
+    """Return since when an environment is being destroyed; empty where it isn't."""
+    return snapshot.destroying.since if snapshot.destroying else ""
 
 
 def released(
@@ -255,19 +275,39 @@ def health_of(rung: Rung, states: Mapping[str, str]) -> str:
     return "ok" if "OK" in own.values() else "no data yet"
 
 
-def show(environments: list[Rung], *, clock: Callable[[], float]) -> list[RungStatus]:
+def show(rungs: list[Rung], *, clock: Callable[[], float]) -> list[RungStatus]:
     """Read the rungs, print the table and what deserves a line of its own, and return what was read.
 
     Raises `StepladderError` after that when a rung couldn't be read: a script must not take silence for health.
     """
-    console = environments[0].console
-    statuses = read(environments)
+    console = rungs[0].console
+    statuses = with_previews(rungs, read(rungs))
     if not console.as_json:
         now = clock()
         console.table(HEAD, [status.cells(now) for status in statuses])
-        print_notes(console, statuses, now)
+        status_notes.print_notes(console, statuses, now)
     conclude(console, statuses, [status.record() for status in statuses])
     return statuses
+
+
+def with_previews(rungs: Sequence[Rung], statuses: Sequence[RungStatus]) -> list[RungStatus]:
+    """Add to the environments that are previews what makes them one, from the ledger."""
+    own = [rung for rung in rungs if is_preview(rung.environment)]
+    if not own:
+        return list(statuses)
+    known = environments.previews(own)
+    made = [known.get(split_target(status.environment)[0]) for status in statuses]
+    return [
+        replace(
+            status,
+            preview=PreviewStatus(
+                each.branch, each.since, each.until, each.url, each.job, each.deployed_at, each.requested_by
+            ),
+        )
+        if each
+        else status
+        for status, each in zip(statuses, made, strict=True)
+    ]
 
 
 def conclude(console: Console, statuses: list[RungStatus], records: list[dict[str, object]]) -> None:
@@ -283,34 +323,3 @@ def conclude(console: Console, statuses: list[RungStatus], records: list[dict[st
         )
         error.record["rungs"] = records
         raise error
-
-
-def print_notes(console: Console, statuses: list[RungStatus], now: float) -> None:
-    """Print what deserves a line of its own."""
-    for status in statuses:
-        if status.lock_job:
-            console.line(f"{status.environment}: at work there: {status.lock_job}")
-        if status.drift:
-            console.warn(f"{status.environment}: drift: {status.drift}")
-        if status.skipped_ladder:
-            console.warn(f"{status.environment}: released past the ladder: {status.skipped_ladder}")
-        for mark in status.bad:
-            _print_mark(console, status.environment, mark, now)
-        if status.last_failure:
-            _print_failure(console, status)
-
-
-def _print_mark(console: Console, environment: str, mark: BadMark, now: float) -> None:
-    who = f"{mark.by}, {ago(mark.marked_at, now)} ago"
-    text = f"{environment}: image {short(mark.digest)} of version {mark.version} is marked bad by {who}"
-    console.warn(console.brief(f"{text}: {plain_cause(mark.why)}", used=_WARNING))
-    console.hint(f"if it is good after all: `{marks.unmark_command(mark.digest)}`")
-
-
-def _print_failure(console: Console, status: RungStatus) -> None:
-    release, _, cause = status.last_failure.partition(": ")
-    text = f"{status.environment}: the last release {result_words(status.last_result)}: {plain_cause(cause)}"
-    shown = console.brief(text, used=_WARNING)
-    console.warn(shown)
-    if shown != text:
-        console.hint(f"all of it: `inv ledger {flags_of(status.environment)} --release {release}`")

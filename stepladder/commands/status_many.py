@@ -44,7 +44,7 @@ def show(rungs: list[Rung], function: str = "", *, clock: Callable[[], float], e
     views = of_functions(rungs, function)
     if len(views) == len(rungs):
         return status.show(views, clock=clock)
-    console, statuses = rungs[0].console, read(rungs)
+    console, statuses = rungs[0].console, status.with_previews(rungs, read(rungs))
     if not console.as_json:
         status_rows.show(console, rungs[0].settings, statuses, clock(), every=every)
     records = [
@@ -111,6 +111,7 @@ def _function(view: Rung, state: FunctionsState) -> RungStatus:
         view.target,
         lock=f"{holder.command} by {holder.owner} since {holder.since}" if holder and held else "",
         lock_job=holder.job if holder and held else "",
+        destroying=status.begun(snapshot),
         health=status.health_of(view, state.alarms),
     )
     if live is None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from stepladder.commands.status import HEAD, RungStatus, print_notes
+from stepladder.commands.status import HEAD, RungStatus
+from stepladder.commands.status_notes import print_notes
 from stepladder.core.clock import ago
 from stepladder.core.console import Console
 from stepladder.core.names import split_target

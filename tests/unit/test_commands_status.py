@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import NoCredentialsError
-from fakes.deploy_harness import TABLE, DeployHarness, digest
+from fakes.deploy_harness import ACCOUNT, REGION, TABLE, DeployHarness, digest
 from fakes.errors import DENIED, error
 
 from stepladder.commands import status
 from stepladder.commands.status import RungStatus
 from stepladder.core.console import Console
 from stepladder.core.errors import NotReadyError, StepladderError
-from stepladder.ledger.schema import Bad
+from stepladder.ledger.schema import Bad, Preview
 from stepladder.ledger.words import recorded_commit, shown_commit
 from stepladder.releases.rung import Rung
+from stepladder.settings.load import load
 
 
 @pytest.fixture
@@ -214,3 +215,61 @@ def test_colours_tell_what_is_well_and_what_is_not(harness: DeployHarness, monke
     assert "\x1b[31mALARM: errors\x1b[0m" in line
     assert "\x1b[33m90%, 7: 10%\x1b[0m" in line
     assert "\x1b[33md-1\x1b[0m" in line
+
+
+PREVIEW = Preview(
+    since="2027-01-15T07:00:00Z",
+    until="2027-01-15T10:05:00Z",
+    deployed_at="2027-01-15T07:00:00Z",
+    requested_by="ci",
+    branch="feature",
+    url="https://abc.lambda-url/",
+)
+
+
+def preview_rung(harness: DeployHarness, *, as_json: bool = False) -> Rung:
+    console = Console(err=harness.err, out=harness.out, live=False, as_json=as_json)
+    settings = load(
+        {
+            "project": "hello",
+            "environments": {"staging": {"account": ACCOUNT, "region": REGION}},
+            "rungs": ["staging"],
+            "previews": {"enabled": True},
+        },
+        harness.root,
+    )
+    return Rung(settings, "pr-12", harness.aws, console, "inv status", harness.time.clock())  # type: ignore[arg-type]
+
+
+def test_a_preview_says_until_when_it_is_there_and_where_it_answers(harness: DeployHarness) -> None:
+    rung = preview_rung(harness)
+    rung.ledger.write_preview("pr-12", PREVIEW)
+    (read,) = status.show([rung], clock=lambda: harness.time.seconds + 300)
+    assert read.preview is not None
+    assert read.preview.url == "https://abc.lambda-url/"
+    assert "pr-12: preview of feature, ends in 1 h, https://abc.lambda-url/" in harness.printed
+    status.show([rung], clock=lambda: harness.time.seconds + 86_400)
+    assert "pr-12: preview of feature, ended 21 h ago" in harness.printed
+    assert "`inv preview.sweep`" in harness.printed
+
+
+def test_a_rung_is_no_preview_and_json_says_so(harness: DeployHarness) -> None:
+    show(harness, as_json=True)
+    (record,) = json.loads(harness.out.getvalue())
+    assert (record["preview"], record["destroying"]) == (None, "")
+    harness.out.truncate(0)
+    harness.out.seek(0)
+    rung = preview_rung(harness, as_json=True)
+    rung.ledger.write_preview("pr-12", PREVIEW)
+    status.show([rung], clock=lambda: harness.time.seconds)
+    (record,) = json.loads(harness.out.getvalue())
+    assert record["preview"]["until"] == PREVIEW.until
+
+
+def test_an_environment_that_is_half_destroyed_says_how_to_go_on(harness: DeployHarness) -> None:
+    key, began = {"pk": {"S": "env#staging"}, "sk": {"S": "destroy"}}, "2027-01-15T07:00:00Z"
+    harness.table.put_item(TableName=TABLE, Item={**key, "owner": {"S": "ann"}, "since": {"S": began}})
+    (read,) = show(harness)
+    assert read.destroying == began
+    assert f"staging is half destroyed, since {began}" in harness.printed
+    assert "`inv destroy --env staging`" in harness.printed
