@@ -1,7 +1,11 @@
 """The tasks of this repository: those of a generated project, and what it takes to work on stepladder. No logic."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+from invoke import Collection
+
+import release
 import suite
 from checks import CHECKS
 from stepladder.collections import namespace
@@ -61,6 +65,50 @@ def docs(_context, check=False, links=False, serve=False, port=8000):
     must(["python", "docs/build.py", *flags, "--port", str(port)], ROOT, timeout=86400, failed="the docs are not right")
 
 
+@task(name="check", default=True, help={"tag": "Tag of the release, which must be on this commit."})
+def release_check(_context, tag=""):
+    """Check that every place names the same version; with --tag, that this commit is its release."""
+    release.check(ROOT, Console(), tag)
+
+
+@task(
+    name="prepare",
+    help={"version": "Version to prepare, such as 0.2.0.", "dry_run": "Show what would change, and write nothing."},
+    auto_shortflags=False,
+)
+def release_prepare(_context, version, dry_run=False):
+    """Write a version into every place, with what is unreleased as its changes; commit and tag nothing."""
+    release.prepare(ROOT, Console(), version, datetime.now(UTC).date().isoformat(), dry_run=dry_run)
+
+
+@task(name="build", help={"tag": "Tag of the release, which must be on this commit."})
+def release_build(_context, tag=""):
+    """Build the wheel and the source distribution into dist/, and try the wheel."""
+    release.build(ROOT, Console(), tag)
+
+
+@task(name="notes", help={"version": "Version whose changes to print; default: the present one."}, reads_only=True)
+def release_notes(_context, version=""):
+    """Print what the changelog says of a version."""
+    release.notes(ROOT, Console(), version)
+
+
+@task(name="publish")
+def release_publish(_context):
+    """Send dist/ to the package index, in a CI job that the index trusts."""
+    release.publish(ROOT, Console())
+
+
+@task(name="announce", help={"tag": "Tag of the release."})
+def release_announce(_context, tag):
+    """Make the release of a tag at GitHub, with its changes and the files of dist/."""
+    release.announce(ROOT, Console(), tag)
+
+
 ns = namespace()
 for own in (bench, check, demo, docs, test):
     ns.add_task(own)
+releases = Collection("release")
+for own in (release_announce, release_build, release_check, release_notes, release_prepare, release_publish):
+    releases.add_task(own)
+ns.add_collection(releases)

@@ -49,6 +49,7 @@ import exit_codes  # noqa: E402
 import json_reference  # noqa: E402
 import module_tables  # noqa: E402
 import promises  # noqa: E402
+import public_api  # noqa: E402
 
 ENVIRONMENT = {"account": "123456789012", "region": "eu-west-1"}
 
@@ -387,6 +388,7 @@ def documents() -> dict[Path, str]:
         costs.PAGE: costs.page(),
         exit_codes.PAGE: exit_codes.page(EXIT_CODES),
         module_tables.PAGE: module_tables.page(),
+        ROOT / public_api.FILE: public_api.text(ROOT, tasks(), json_reference.documents(ROOT, tasks())),
         ROOT / ci_permissions.PAGE: ci_permissions.page(ROOT),
         ROOT / "docs" / "decisions" / "README.md": decisions(),
         ROOT / "docs" / "reference" / "ledger.md": ledger(),

@@ -57,9 +57,9 @@ def test_every_task_has_one_sentence_of_help():
 
 def test_every_task_is_documented(generate):
     known = {name for name, _, _ in generate.tasks()} | {"demo", "bench", "docs"}
-    assert set(_listed()) <= known
+    assert {name for name in _listed() if not name.startswith("release.")} <= known
     written = (ROOT / "CONTRIBUTING.md").read_text() + (ROOT / "README.md").read_text()
-    for name in ("check", "test", "demo", "bench", "docs"):
+    for name in ("check", "test", "demo", "bench", "docs", "release"):
         assert f"invoke {name}" in written, name
 
 
