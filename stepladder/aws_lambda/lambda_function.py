@@ -21,7 +21,8 @@ _THROTTLED = 60.0  # seconds that a call is made again while it is turned away
 class FunctionState:
     """A function ($LATEST) or one of its versions, as GetFunction shows it.
 
-    `digest` is empty when Lambda doesn't name the image (GetFunctionConfiguration never does).
+    `digest` is empty when Lambda doesn't name the image (GetFunctionConfiguration never does). `durable` says that its
+    executions are checkpointed, and go on for days on the code of this version.
     """
 
     arn: str
@@ -40,6 +41,7 @@ class FunctionState:
     configuration: Mapping[str, Any]
     digest: str = ""
     image_uri: str = ""
+    durable: bool = False
 
     @property
     def config_hash(self) -> str:
@@ -248,6 +250,7 @@ def _state(raw: Mapping[str, Any], code: Mapping[str, Any] | None = None) -> Fun
         configuration=frozen(raw),
         digest=digest,
         image_uri=image_uri,
+        durable=bool(raw.get("DurableConfig")),
     )
 
 

@@ -110,3 +110,37 @@ def new(c: Any, name: str, own_image: bool = False) -> None:
     from stepladder.settings.load import from_context
 
     new_function.add(from_context(c), Console(), name, own_image=own_image)
+
+
+@task(
+    prints="stepladder.commands.prune_versions:PrunedVersions",
+    help={
+        "env": "Environment whose versions to delete.",
+        "function": "Name of the function, `main` for the own one; default: all.",
+        "keep": "Number of releases and versions to keep of each function; default: image.keep.",
+        "min_age_hours": "Hours to keep every published version, released or not.",
+        "yes": "Delete the versions without a question.",
+        "dry_run": "Print what would be deleted; delete nothing.",
+        "json": "Print one JSON record.",
+    },
+    auto_shortflags=False,
+)
+def prune(
+    c: Any,
+    env: str,
+    function: str = "",
+    keep: int = 0,
+    min_age_hours: int = 24,
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Delete published versions that nothing serves, uses, recently released, or could roll back to."""
+    from stepladder.commands import prune_versions
+    from stepladder.releases.rung import opened
+
+    rung = opened(c, env, "inv function.prune", as_json=json, dry_run=dry_run, acting=True)
+    options = prune_versions.VersionPruneOptions(keep, min_age_hours, yes, dry_run)
+    record = prune_versions.prune(rung, function, options)
+    if json:
+        rung.console.json(record)

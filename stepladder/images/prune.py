@@ -63,6 +63,11 @@ class PrunePlan:
     referrers: tuple[HeldImage, ...] = ()
     """What goes because its image goes, or has gone already. Deepest first: a signature may refer to an SBOM."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of the images that go. Layers that others share stay, so less may be freed."""
+        return sum(image.size for image in self.delete)
+
 
 class Prune:
     """One pruning of the repository of an environment."""
@@ -86,20 +91,23 @@ class Prune:
             plan = self._plan()
             kept = ", ".join(f"{count} {why}" for why, count in sorted(plan.kept.items()))
             more = f" and {len(plan.referrers)} that refer to images" if plan.referrers else ""
-            step.done(f"{len(plan.delete)} to delete{more}; to stay: {kept or 'none'}")
+            size = f", {megabytes(plan.size)}" if plan.delete else ""
+            step.done(f"{len(plan.delete)} to delete{size}{more}; to stay: {kept or 'none'}")
         record = {
             "environment": self.names.environment,
             "repository": self.names.repository,
             "result": "unchanged",
             "deleted": [],
             "kept": dict(plan.kept),
+            "bytes": 0,
         }
         if not plan.delete and not plan.referrers:
             return record
         self._show(plan)
         if self.request.dry_run:
-            return record | {"result": "dry_run", "to_delete": [image.digest for image in plan.delete]}
-        if not self.request.yes:
+            doomed = [image.digest for image in plan.delete]
+            return record | {"result": "dry_run", "to_delete": doomed, "bytes": plan.size}
+        if not self.request.yes and not self.console.ask(f"delete {len(plan.delete)} images?"):
             raise RefusedError(
                 f"{len(plan.delete)} images would be deleted, and nobody said yes",
                 kind="not-confirmed",
@@ -107,8 +115,9 @@ class Prune:
             )
         with self.console.step("delete") as step:
             deleted = self._act(plan)
-            step.done(f"{len(deleted)} images, verified")
-        return record | {"result": "pruned", "deleted": deleted}
+            freed = sum(image.size for image in plan.delete if image.digest in deleted)
+            step.done(f"{len(deleted)} images, {megabytes(freed)}, verified")
+        return record | {"result": "pruned", "deleted": deleted, "bytes": freed}
 
     def _plan(self) -> PrunePlan:
         accounts.check(self.aws.account(), self.names)

@@ -18,6 +18,7 @@ from stepladder.core.errors import RefusedError
 from stepladder.core.release_facts import LATEST, NOT_FOUND
 from stepladder.ledger.table import Ledger
 from stepladder.releases.rung import Rung
+from stepladder.releases.version_users import VersionUsers
 from stepladder.settings.load import Settings
 
 SERVED, RELEASED, PUBLISHED = "served", "released", "published"
@@ -39,29 +40,32 @@ def images(
     An environment that is being destroyed needs none: `without` names it.
 
     `served`: an alias or $LATEST has it. `released`: one of the last `keep` good releases of an environment.
-    `published`: one of the newest `keep` versions has it; `by_function` says how many of some functions by name. Raises
-    `RefusedError` when the credentials are another
-    account's, or a version doesn't name its image.
+    `executing`, `provisioned`, `called`: a version has it that a durable execution, provisioned concurrency or an event
+    source uses. `published`: one of the newest `keep` versions has it; `by_function` says how many of some functions,
+    by name.
+
+    Raises `RefusedError` when the credentials are another account's, or a version doesn't name its image.
     """
     rung.check_caller()
     reasons: dict[str, str] = {}
+    users = VersionUsers(rung.lambda_client, rung.clock)
     with ThreadPoolExecutor(_FUNCTIONS_AT_ONCE, thread_name_prefix="targets") as pool:
         for released, versions in pool.map(
-            lambda at: _of_target(rung, at, (by_function or {}).get(at.name_of_function, keep)),
+            lambda at: _of_target(rung, users, at, (by_function or {}).get(at.name_of_function, keep)),
             [at for at in _at_same_location(rung) if at.environment != without],
         ):
             for digest in released:
                 reasons.setdefault(digest, RELEASED)
             for digest, why in versions:
-                if why == SERVED or digest not in reasons:
+                if why != PUBLISHED or digest not in reasons:
                     reasons[digest] = why
     return reasons
 
 
-def _of_target(rung: Rung, at: names.Names, keep: int) -> tuple[set[str], list[tuple[str, str]]]:
+def _of_target(rung: Rung, users: VersionUsers, at: names.Names, keep: int) -> tuple[set[str], list[tuple[str, str]]]:
     """Return what the ledger needs of one function in one environment, and what Lambda does, with the reasons."""
     function = LambdaFunction(rung.lambda_client, at.function, clock=rung.clock)
-    return rung.ledger.protected_digests([at.target], keep=keep), list(_of_function(function, keep))
+    return rung.ledger.protected_digests([at.target], keep=keep), list(_of_function(function, users, keep))
 
 
 def _at_same_location(rung: Rung) -> list[names.Names]:
@@ -99,13 +103,16 @@ def _recorded(ledger: Ledger) -> set[str]:
         scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def _of_function(function: LambdaFunction, keep: int) -> Iterator[tuple[str, str]]:
+def _of_function(function: LambdaFunction, users: VersionUsers, keep: int) -> Iterator[tuple[str, str]]:
     """Yield the digests of a function's versions with the reason; nothing when there is no function."""
-    aliased = _aliased(function)
-    if aliased is None:
+    served = aliased(function)
+    if served is None:
         return
-    newest = [state.version for state in islice(reversed(function.versions()), keep)]
-    wanted = {LATEST: SERVED, **dict.fromkeys(newest, PUBLISHED), **dict.fromkeys(aliased, SERVED)}
+    versions = function.versions()
+    newest = [state.version for state in islice(reversed(versions), keep)]
+    wanted = {LATEST: SERVED, **dict.fromkeys(newest, PUBLISHED), **dict.fromkeys(served, SERVED)}
+    older = [state for state in versions if state.version not in wanted]
+    wanted |= users.of(function.name, older, callers=False)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="needed") as pool:
         for version, state in zip(wanted, pool.map(function.read, wanted), strict=True):
             if state and state.package_type == "Image":
@@ -122,7 +129,7 @@ def _digest(function: LambdaFunction, version: str, state: FunctionState) -> str
     return state.digest
 
 
-def _aliased(function: LambdaFunction) -> Iterable[str] | None:
+def aliased(function: LambdaFunction) -> Iterable[str] | None:
     """Return the versions that any alias sends traffic to, weighted ones too; None when there is no function."""
     versions: set[str] = set()
     marker: dict[str, str] = {}

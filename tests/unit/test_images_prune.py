@@ -15,6 +15,7 @@ from fakes.dynamodb import FakeDynamoDB
 from fakes.errors import DENIED, error
 from fakes.many_harness import ManyHarness
 
+from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.images import revision
 from stepladder.images.prune import Prune, PruneOptions
@@ -64,6 +65,7 @@ def test_what_was_released_lately_stays_and_the_rest_goes(harness: DeployHarness
         "result": "pruned",
         "deleted": [digest(source) for source in ("one", "two", "three", "four")],
         "kept": {"released": 2, "served": 1},
+        "bytes": 4_000_000,
     }
     assert [line.split()[0] for line in harness.out.getvalue().splitlines()] == [
         "delete",
@@ -129,6 +131,29 @@ def test_what_lambda_alone_remembers_stays(harness: DeployHarness) -> None:
     for key in [k for k in table if k[1].startswith(("release#", "current"))]:
         del table[key]
     prune(harness, keep=2)
+    assert left(harness) == {"six", "seven"}
+
+
+@pytest.mark.parametrize(
+    ("use", "value"),
+    [("sources", ["1"]), ("provisioned_for", ["1"]), ("configured", ["1"]), ("executions", {"1": "RUNNING"})],
+)
+def test_the_image_of_a_version_in_use_stays_however_old(harness: DeployHarness, use: str, value: Any) -> None:
+    setattr(harness.function, use, value)
+    harness.function.versions["1"]["DurableConfig"] = {"ExecutionTimeout": 3600}
+    prune(harness, keep=2)
+    assert left(harness) == {"one", "six", "seven"}
+
+
+def test_when_it_cannot_be_read_what_uses_the_versions_every_image_of_one_stays(harness: DeployHarness) -> None:
+    harness.function.fail("ListEventSourceMappings", DENIED, times=9)
+    prune(harness, keep=2)
+    assert left(harness) == set(MADE)
+
+
+def test_a_person_at_a_terminal_is_asked(harness: DeployHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Console, "ask", lambda _self, question: question == "delete 5 images?")
+    prune(harness, keep=2, yes=False)
     assert left(harness) == {"six", "seven"}
 
 

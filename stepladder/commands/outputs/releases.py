@@ -157,6 +157,7 @@ class PrunedImages(TypedDict):
     deleted: list[str]
     kept: Mapping[str, int]
     keep: int
+    bytes: int
     to_delete: NotRequired[list[str]]
 
 

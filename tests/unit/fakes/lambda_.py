@@ -32,6 +32,11 @@ class FakeLambda(Scripted):
         self.alias: dict[str, Any] | None = None
         self.provisioned: dict[str, Any] | None = None
         self.version_states: list[str] = []
+        self.sources: list[str] = []  # qualifiers that event sources call
+        self.provisioned_for: list[str] = []
+        self.configured: list[str] = []  # qualifiers whose asynchronous calls are configured
+        self.permitted: set[str] = set()
+        self.executions: dict[str, str] = {}  # by version, the status of a durable execution
         self._left = 0
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
@@ -229,6 +234,44 @@ class FakeLambda(Scripted):
         body = io.BytesIO(json.dumps(result).encode())
         return {"StatusCode": 200, "Payload": body, **({"FunctionError": "Unhandled"} if failed else {})}
 
+    def _arns(self, qualifiers: list[str]) -> list[dict[str, str]]:
+        return [
+            {"FunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.name}:{each}"} for each in qualifiers
+        ]
+
+    def list_event_source_mappings(self, **_: Any) -> dict[str, Any]:
+        self.called("ListEventSourceMappings")
+        return {"EventSourceMappings": self._arns(self.sources)}
+
+    def list_provisioned_concurrency_configs(self, **_: Any) -> dict[str, Any]:
+        self.called("ListProvisionedConcurrencyConfigs")
+        return {"ProvisionedConcurrencyConfigs": self._arns(self.provisioned_for)}
+
+    def list_function_event_invoke_configs(self, **_: Any) -> dict[str, Any]:
+        self.called("ListFunctionEventInvokeConfigs")
+        return {"FunctionEventInvokeConfigs": self._arns(self.configured)}
+
+    def list_durable_executions_by_function(
+        self, *, FunctionName: str, Qualifier: str, Statuses: list[str], MaxItems: int
+    ) -> dict[str, Any]:
+        self.called("ListDurableExecutionsByFunction")
+        assert MaxItems
+        return {"DurableExecutions": [{}] if self.executions.get(Qualifier) in Statuses else []}
+
+    def get_policy(self, *, FunctionName: str, Qualifier: str) -> dict[str, Any]:
+        self.called("GetPolicy")
+        if Qualifier not in self.permitted:
+            raise error("ResourceNotFoundException", 404)
+        return {"Policy": "{}"}
+
+    def delete_function(self, *, FunctionName: str, Qualifier: str) -> None:
+        self.called("DeleteFunction")
+        weights = (self.alias or {}).get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+        if self.alias and Qualifier in {self.alias["FunctionVersion"], *weights}:
+            raise error("ResourceConflictException", 409)
+        if self.versions.pop(Qualifier, None) is None:
+            raise error("ResourceNotFoundException", 404)
+
     def list_versions_by_function(self, *, FunctionName: str, Marker: str = "") -> dict[str, Any]:
         self.called("ListVersionsByFunction")
         assert self.latest
@@ -244,6 +287,10 @@ class FakeLambdas:
     def __init__(self) -> None:
         self.functions: dict[str, FakeLambda] = {}
         self.calls: list[str] = []
+
+    def list_event_source_mappings(self, **given: Any) -> dict[str, Any]:
+        every = [each.list_event_source_mappings(**given) for each in self.functions.values()]
+        return {"EventSourceMappings": [one for answer in every for one in answer["EventSourceMappings"]]}
 
     def __getattr__(self, action: str) -> Callable[..., Any]:
         def call(*, FunctionName: str, **rest: Any) -> Any:
