@@ -87,8 +87,8 @@ def prepare(root: Path, console: Console, version: str, today: str, *, dry_run: 
         if not dry_run:
             files.write_text(root / name, text)
     console.hint(
-        f"name v{version} in CHANGELOG.md's next section by its commit; `git commit -am 'Release {version}'`, then "
-        f"`git tag -s v{version} -m {version}` and `git push origin v{version}`; the workflow `release` does the rest"
+        f"`git commit -am 'Release {version}'`, then `git tag -s v{version} -m {version}` and "
+        f"`git push origin v{version}`: the workflow `release` does the rest; tests/support/released.py gets the commit"
     )
 
 
