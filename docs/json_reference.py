@@ -21,7 +21,7 @@ keys `error`, `error_kind`, `exit_code`, `hint` and `problems`. An error may hav
 failed.
 
 Each command has a [JSON Schema](https://json-schema.org/draft/2020-12) (draft 2020-12). An installed stepladder has
-them too: `inv explain --schema status` prints one.
+them too, in `_data/docs/reference/schemas` of its package: `inv explain --schema status` prints one.
 
 * A key is never removed, renamed or given another type within a major version.
 * A key may be added in any version. Ignore keys that you don't know.

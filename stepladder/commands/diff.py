@@ -142,7 +142,7 @@ class Diff:
         live = alias is not None and alias.version != LATEST
         served = view.function.read(alias.version) if alias and live else None
         latest = view.function.read() if alias else None
-        image = self._image(how, view, served, ledger, step)
+        image = self._image(how, view, served, ledger, step, live=live)
         smoke = _smoke(view, ledger) if live else SmokeDiff(UNKNOWN, why="nothing is served yet")
         configuration = diff_configuration.unreleased(ledger, served, latest)
         name = view.settings.name_of_function or MAIN
@@ -150,11 +150,15 @@ class Diff:
         state = (CHANGED if changed else UNCHANGED) if live else FIRST
         return FunctionDiff(name, state, alias.version if alias and live else "", image, smoke, configuration)
 
-    def _image(self, how: str, view: Rung, served: FunctionState | None, ledger: Snapshot, step: Step) -> ImageDiff:
+    def _image(
+        self, how: str, view: Rung, served: FunctionState | None, ledger: Snapshot, step: Step, *, live: bool
+    ) -> ImageDiff:
         current = ledger.current
         digest = served.digest if served else ""
         is_recorded = current is not None and current.digest == digest
         commit = _commit(view, ledger) if is_recorded else ""
+        if live and not digest:
+            return ImageDiff(UNKNOWN, why="the version that the alias serves is gone, or names no image")
         try:
             if how == PROMOTION:
                 source = _lowest(view)
@@ -180,7 +184,7 @@ class Diff:
         if not self.options.infra:
             return RootDiff(name, SKIPPED, "--no-infra")
         if not snapshot.exists:
-            return RootDiff(name, FIRST, "nothing is deployed yet: the first deployment makes it")
+            return RootDiff(name, FIRST, "there is no foundation yet: a deployment makes it")
         try:
             applied = self._applied(name, snapshot)
             if applied and applied.input_hash == ProjectInfra(rung).inputs_hash(name):

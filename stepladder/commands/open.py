@@ -13,7 +13,6 @@ from stepladder.core.aws import known_error
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError
 from stepladder.core.similar import did_you_mean
-from stepladder.core.tables import Column
 from stepladder.core.terminal import is_watched
 from stepladder.promotion.executions import StateMachine
 from stepladder.releases import restore
@@ -132,7 +131,9 @@ def _list(rung: Rung, pages: Mapping[str, Callable[[], str]]) -> list[ConsoleLin
     if console.as_json:
         console.json([asdict(link) for link in links])
         return links
-    console.table(("page", Column("address", least=20)), [(link.what, link.url) for link in links])
+    width = max(map(len, pages))
+    for link in links:  # whole on any terminal: an address is there to be copied
+        console.data(f"{link.what:<{width}}  {link.url}")
     for what, why in unread.items():
         console.line(f"no {what}: {why}")
     console.line(f"{rung.target} is in the account {rung.names.account}, {rung.names.region}")

@@ -305,6 +305,24 @@ def test_status_shows_the_rung(project: LiveProject) -> None:
     assert (record["version"], record["drift"]) == (project.version, "")
 
 
+def test_a_diff_says_what_a_deploy_would_change_and_only_reads(project: LiveProject) -> None:
+    project.cloud.reset_calls()
+    same = project.inv("diff", "--env", "staging", "--json")
+    assert (same.code, same.json["differs"]) == (0, False), same.err
+    project.say("other words")
+    done = project.inv(
+        "diff", "--env", "staging", "--build", "--json", env={"INVOKE_STEPLADDER_FUNCTION_MEMORY_MB": "512"}
+    )
+    assert done.code == 6, "this project has no Terraform, and the rest is compared"
+    image = done.json["functions"][0]["image"]
+    assert (image["state"], image["before"]) == ("new", same.json["functions"][0]["image"]["before"])
+    assert [len(image[which]) for which in ("added", "removed")] == [1, 1], "the layer of code"
+    assert [root["state"] for root in done.json["roots"]] == ["unchanged", "unknown"]
+    assert "change:" in project.inv("diff", "--env", "staging", "--no-infra").out
+    writes = ("Put", "Update", "Create", "Delete", "Publish", "Invoke", "Write", "Upload", "Initiate", "Complete")
+    assert not [call for call in project.cloud.calls() if call.partition(":")[2].startswith(writes)]
+
+
 def test_the_function_is_called_through_the_alias_and_by_version(project: LiveProject, tmp_path: Path) -> None:
     version = project.version
     done = project.inv("function.invoke", "--env", "staging")
