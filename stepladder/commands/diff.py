@@ -251,7 +251,11 @@ def _lowest(view: Rung) -> Side | None:
     if alias is None or alias.version == LATEST:
         return None
     state = lowest.function.read(alias.version)
-    return Side(lowest, state.digest) if state and state.digest else None
+    if state is None or not state.digest:
+        return None
+    ledger = lowest.ledger.snapshot(lowest.target)
+    is_recorded = ledger.current is not None and ledger.current.digest == state.digest
+    return Side(lowest, state.digest, _commit(lowest, ledger) if is_recorded else "")
 
 
 def conclude(rung: Rung, diff: EnvironmentDiff, failures: Sequence[StepladderError]) -> None:

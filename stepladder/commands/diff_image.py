@@ -34,11 +34,20 @@ class PackageChange:
 
 
 @dataclass(frozen=True)
+class CommitTitle:
+    """A commit by its whole hash, and the first line of its message."""
+
+    commit: str
+    title: str
+
+
+@dataclass(frozen=True)
 class ImageDiff:
     """The image of a function. `state` is same, new or unknown; `why` says from what that is known.
 
     `after` is empty where the image isn't built yet. `added` and `removed` are layers; where `layers_unknown` says why,
-    they aren't known, and likewise `packages`. `files` differ from the commit of the release that is served.
+    they aren't known, and likewise `packages`. `files` differ from the commit of the release that is served. `commits`
+    lie between the two, newest first, where git knows both.
     """
 
     state: str
@@ -52,6 +61,8 @@ class ImageDiff:
     packages: tuple[PackageChange, ...] = ()
     packages_unknown: str = ""
     files: tuple[str, ...] = ()
+    after_commit: str = ""
+    commits: tuple[CommitTitle, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,7 @@ class Side:
 
     rung: Rung
     digest: str
+    commit: str = ""
 
 
 def of_files(rung: Rung, served: str, served_key: str, commit: str, *, build: bool, step: Step) -> ImageDiff:
@@ -69,7 +81,8 @@ def of_files(rung: Rung, served: str, served_key: str, commit: str, *, build: bo
     if served and served_key == key:
         return ImageDiff(SAME, served, served, commit, f"unchanged, {short(served)}")
     new = ImageDiff(NEW, served, "", commit, "its inputs differ from those of what is served" if served else "first")
-    new = replace(new, files=_changed_files(rung, commit))
+    head = git.ask(rung.settings.root, "rev-parse", "HEAD") if git.is_repository(rung.settings.root) else ""
+    new = with_commits(replace(new, files=_changed_files(rung, commit)), rung, (head or "").strip())
     made = _made(rung, key, step, build=build)
     if isinstance(made, str) and made.startswith("sha256:"):
         return _same(new, made) if made == served else compared(replace(new, after=made), rung, Side(rung, made))
@@ -88,9 +101,16 @@ def of_promotion(rung: Rung, served: str, commit: str, source: Side) -> ImageDif
     if served == source.digest:
         return ImageDiff(SAME, served, served, commit, f"it serves {short(served)} already")
     new = ImageDiff(NEW, served, source.digest, commit, f"what {source.rung.target} serves")
+    new = with_commits(new, rung, source.commit)
     if not served:
         return replace(new, layers_unknown="nothing is served yet", packages_unknown="nothing is served yet")
     return compared(new, rung, source)
+
+
+def with_commits(diff: ImageDiff, rung: Rung, after: str) -> ImageDiff:
+    """Add the commit of the image that would be served, and what lies between the two."""
+    between = git.between(rung.settings.root, diff.before_commit, after)
+    return replace(diff, after_commit=after, commits=tuple(CommitTitle(*each) for each in between))
 
 
 def compared(diff: ImageDiff, rung: Rung, other: Side) -> ImageDiff:
@@ -186,7 +206,7 @@ def _installed(rung: Rung, repository: ecr.Repository, served: ImageContents) ->
 
 def _changed_files(rung: Rung, commit: str) -> tuple[str, ...]:
     """Return the files of the image's folder that differ from a commit, as far as git knows it."""
-    if not _COMMIT.fullmatch(commit):
+    if not _COMMIT.fullmatch(commit) or not git.is_repository(rung.settings.root):
         return ()
     sha = commit.removesuffix("-dirty")
     listed = git.ask(rung.settings.root, "diff", "--name-only", "--relative", sha, "--", rung.settings.image.context)

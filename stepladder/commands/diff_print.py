@@ -23,7 +23,8 @@ from stepladder.terraform.losses import FUNCTION
 
 _SIGNS = {"create": "+", "delete": "-", "update": "~", "replace": "-/+", "import": "=", "move": ">", "remove": "."}
 _COLOURS = {"create": "green", "delete": "red", "replace": "red", "update": "yellow", "added": "green", "gone": "red"}
-_FILES = 10
+_LISTED = 10
+_SMALL = 100_000
 _HEAD = ("", "what", Column("before", least=12, prose=True), Column("after", least=12, prose=True))
 Row = tuple[Cell | str, ...]
 
@@ -77,9 +78,13 @@ def _say_unknown(console: Console, where: str, image: ImageDiff) -> None:
 def _image(image: ImageDiff) -> list[Row]:
     if image.state == SAME:
         return []
-    commit = f" ({shown_commit(image.before_commit)})" if image.before_commit else ""
-    after = short(image.after) if image.after else f"not built yet: {image.why}"
-    rows: list[Row] = [(Cell("~", "yellow"), "image", f"{short(image.before) or '-'}{commit}", after)]
+    after = f"{short(image.after)}{_commit(image.after_commit)}" if image.after else f"not built yet: {image.why}"
+    rows: list[Row] = [
+        (Cell("~", "yellow"), "image", f"{short(image.before) or '-'}{_commit(image.before_commit)}", after)
+    ]
+    rows += [("", "  commit", "-", f"{shown_commit(each.commit)} {each.title}") for each in image.commits[:_LISTED]]
+    if len(image.commits) > _LISTED:
+        rows.append(("", f"  and {len(image.commits) - _LISTED} more commits", "-", "-"))
     rows += [(Cell("-", "red"), "layer", _layer(layer), "-") for layer in image.removed]
     rows += [(Cell("+", "green"), "layer", "-", _layer(layer)) for layer in image.added]
     for package in image.packages:
@@ -87,15 +92,20 @@ def _image(image: ImageDiff) -> list[Row]:
         sign, colour = (sign, colour) if package.after else ("-", "red")
         name = f"package {package.name}"
         rows.append((Cell(sign, colour), name, package.before or "-", package.after or "-"))
-    rows += [(Cell("~", "yellow"), f"file {name}", "-", "-") for name in image.files[:_FILES]]
-    if len(image.files) > _FILES:
-        rows.append(("", f"and {len(image.files) - _FILES} more files", "-", "-"))
+    rows += [(Cell("~", "yellow"), f"file {name}", "-", "-") for name in image.files[:_LISTED]]
+    if len(image.files) > _LISTED:
+        rows.append(("", f"and {len(image.files) - _LISTED} more files", "-", "-"))
     return rows
+
+
+def _commit(recorded: str) -> str:
+    return f" ({shown_commit(recorded)})" if recorded else ""
 
 
 def _layer(layer: ImageLayer) -> str:
     made = f" {layer.made_by.removeprefix('stepladder: ')}" if layer.made_by else ""
-    return f"{short(layer.digest)} {megabytes(layer.size)}{made}"
+    size = megabytes(layer.size) if layer.size >= _SMALL else f"{layer.size / 1000:.1f} kB"
+    return f"{short(layer.digest)} {size}{made}"
 
 
 def _configuration(each: FunctionDiff) -> list[Row]:

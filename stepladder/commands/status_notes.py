@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stepladder.aws_lambda import function_url
 from stepladder.core.clock import ago, seconds_of, stamp
 from stepladder.core.console import Console
-from stepladder.core.display import plain_cause
+from stepladder.core.display import one_line, plain_cause
 from stepladder.core.names import flags_of, split_target
 from stepladder.core.release_facts import short
 from stepladder.ledger.words import result_words
@@ -44,7 +44,7 @@ def print_notes(console: Console, statuses: Sequence[RungStatus], now: float) ->
 def _print_preview(console: Console, environment: str, preview: PreviewStatus, now: float) -> None:
     left = seconds_of(preview.until) - now
     ends = f"ends in {ago(stamp(now - left), now)}" if left > 0 else f"ended {ago(preview.until, now)} ago"
-    branch = f" of {preview.branch}" if preview.branch else ""
+    branch = f" of {one_line(preview.branch)}" if preview.branch else ""
     url = f", {function_url.shown(preview.url)}" if preview.url else ""
     console.line(f"{environment}: preview{branch}, {ends}{url}")
     if left <= 0:

@@ -14,6 +14,7 @@ from stepladder.core.errors import NotReadyError
 
 _DEADLINE = 30.0
 _SHOWN = 5
+_MOST = 200  # commits that are listed between two
 _SHA = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _FATAL = 128
 _SUBMODULE = "160000"
@@ -173,6 +174,15 @@ def titles(root: Path, shas: Iterable[str]) -> dict[str, str]:
         return {}
     listed = ask(root, "log", "--no-walk=unsorted", "--ignore-missing", "--format=%H %s", *wanted) or ""
     return dict(line.split(" ", 1) for line in listed.splitlines() if " " in line)
+
+
+def between(root: Path, before: str, after: str) -> list[tuple[str, str]]:
+    """Return hash and title of the commits that `after` has and `before` has not, newest first; none where unknown."""
+    ends = [each.removesuffix("-dirty") for each in (before, after)]
+    if not all(_SHA.fullmatch(each) for each in ends) or not is_repository(root):
+        return []
+    listed = ask(root, "log", f"--max-count={_MOST}", "--format=%H %s", f"{ends[0]}..{ends[1]}", "--") or ""
+    return [(sha, title) for sha, _, title in (line.partition(" ") for line in listed.splitlines())]
 
 
 def is_repository(root: Path) -> bool:

@@ -151,3 +151,14 @@ def test_titles_are_those_of_commits_that_git_has(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(git, "ask", ask)
     assert git.titles(tmp_path, [f"{COMMIT}-dirty", "none", "", "-x"]) == {COMMIT: "Fix the thing: all of it"}
     assert asked[0][-1] == COMMIT
+
+
+def test_commits_between_two_are_those_that_git_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = "cd" * 20
+    assert git.between(tmp_path, COMMIT, other) == [], "no repository"
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setattr(git, "ask", lambda _root, *arguments: f"{other} {arguments[-2]}\n")
+    assert git.between(tmp_path, f"{COMMIT}-dirty", other) == [(other, f"{COMMIT}..{other}")]
+    assert git.between(tmp_path, "none", other) == []
+    monkeypatch.setattr(git, "ask", lambda *_: None)
+    assert git.between(tmp_path, COMMIT, other) == [], "git doesn't know one of them"
