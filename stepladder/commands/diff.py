@@ -18,6 +18,7 @@ from stepladder.commands.diff_image import SAME, UNKNOWN, ImageDiff, Side
 from stepladder.commands.review import roots_of
 from stepladder.core.aws import known_error
 from stepladder.core.errors import BadInputError, ExitCode, StepladderError
+from stepladder.core.names import is_preview
 from stepladder.core.release_facts import LATEST
 from stepladder.core.step import Step
 from stepladder.ledger.schema import InfraRecord
@@ -177,6 +178,11 @@ class Diff:
         rung = self.rung
         names = roots_of(rung.settings, rung.environment)
         wanted = names if how == PROMOTION else tuple(name for name in names if name != delivery.ROOT)
+        shares = FOUNDATION not in names and not is_preview(
+            rung.environment
+        )  # a review names it once for each location
+        if shares and any((rung.settings.root / "terraform" / FOUNDATION).glob("*.tf")):
+            wanted = (FOUNDATION, *wanted)
         return [self._root(name, snapshot) for name in wanted]
 
     def _root(self, name: str, snapshot: Snapshot) -> RootDiff:
