@@ -13,7 +13,7 @@ if not sys.flags.dont_write_bytecode:  # -B, PYTHONDONTWRITEBYTECODE
 
 TOP_LEVEL = (
     *("deploy", "rollback", "smoke", "logs", "serve", "new", "explain", "unlock"),
-    *("doctor", "destroy", "diagnose"),
+    *("doctor", "destroy", "diagnose", "report"),
     *("diff", "history", "open"),
 )
 """Modules whose tasks stand at the top level."""

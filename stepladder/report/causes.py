@@ -194,7 +194,7 @@ def _of_target(story: Story, target: TargetStory) -> Iterator[Cause]:
             next_commands.logs(target),
         )
     if cases := _CASES.search(cause):
-        reasons = tuple(part.strip() for part in re.split(r"; (?=[\w .-]+: )", cases["reasons"].strip()))
+        reasons = _reasons(cases["reasons"])
         yield Cause(
             "smoke-failed",
             target.key,
@@ -212,6 +212,24 @@ def _of_target(story: Story, target: TargetStory) -> Iterator[Cause]:
             source,
             command=next_commands.of_target(story, target, kind),
         )
+
+
+def _reasons(text: str) -> tuple[str, ...]:
+    """Return the reasons of several cases: each begins with its case's name."""
+    return tuple(part.strip() for part in re.split(r"; (?=[\w .-]+: )", text.strip()))
+
+
+def failed_cases(target: TargetStory) -> dict[str, str]:
+    """Return why smoke cases of a target failed, by their names, as far as its cause names them."""
+    cases = _CASES.search(plain_cause(redacted(target.cause)))
+    pairs = (reason.partition(": ") for reason in _reasons(cases["reasons"])) if cases else ()
+    return {name: why for name, _, why in pairs}
+
+
+def count_of_failed(target: TargetStory) -> int:
+    """Return how many smoke cases of a target failed, by its cause."""
+    cases = _CASES.search(target.cause)
+    return int(cases["failed"]) if cases else 0
 
 
 def _shown(*lines: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -195,6 +196,21 @@ class SubjectFinder:
             self._unread.append(f"executions can't be read: {explained.message}")
             return []
 
+    def _execution_of(self, entry: ReleaseEntry) -> Execution | None:
+        """Return the promotion that wrote an entry; of a child execution, in whatever location, its parent."""
+        execution = self._described(entry.execution_arn)
+        if execution:
+            parent = str(execution.input.get("parent", ""))
+            return (self._described(parent) if parent else None) or execution
+        try:
+            client = self.rung(entry.environment).aws.client("stepfunctions")
+            parent = json.loads(client.describe_execution(executionArn=entry.execution_arn)["input"]).get("parent", "")
+        except Exception as error:
+            if aws.explain(error) is None:
+                raise
+            return None  # its history is gone, or that location can't be read
+        return self._described(parent) if parent else None
+
     def _is_inside(self, arn: str) -> bool:
         """Say whether a promotion has a target in the environment that is meant."""
         if not self._environment:
@@ -226,10 +242,8 @@ class SubjectFinder:
         return ReportSubject(release_id, execution, self._entries_of(keys, release_id), unread=self.unread)
 
     def _of_release(self, entry: ReleaseEntry) -> ReportSubject:
-        execution = self._described(entry.execution_arn) if entry.execution_arn else None
-        if execution:
-            parent = str(execution.input.get("parent", ""))
-            return self._of_execution((self._described(parent) if parent else None) or execution)
+        if entry.execution_arn and (execution := self._execution_of(entry)):
+            return self._of_execution(execution)
         environment = split_target(entry.environment)[0]
         keys = [key for key in self.targets if entry.execution_arn or split_target(key)[0] == environment]
         entries = self._entries_of(keys, entry.release_id) or {entry.environment: entry}

@@ -8,6 +8,7 @@ is no part of it: a fake holds the table's items, since a ledger is read in many
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from fakes.dynamodb import FakeDynamoDB
 
 from stepladder.core.aws import Aws
 
-_TIME = "at:"
+_TIME, _BODY = "at:", "a body"
 
 
 class RecordedError(Exception):
@@ -39,13 +40,15 @@ def _written(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_written(each) for each in value]
     if hasattr(value, "read"):
-        return {"body": value.read().decode()}
+        return {_BODY: value.read().decode()}
     return value
 
 
 def _read(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(_TIME):
         return datetime.fromtimestamp(float(value.removeprefix(_TIME)), UTC)
+    if isinstance(value, dict) and _BODY in value:
+        return io.BytesIO(value[_BODY].encode())
     if isinstance(value, dict):
         return {key: _read(each) for key, each in value.items()}
     if isinstance(value, list):

@@ -13,7 +13,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,11 @@ from running_cloud import RunningCloud  # noqa: E402
 
 from localcloud import daemon  # noqa: E402
 from stepladder.commands.diagnose import diagnose  # noqa: E402
+from stepladder.commands.report import report  # noqa: E402
+from stepladder.core.clock import Clock  # noqa: E402
 from stepladder.core.errors import StepladderError  # noqa: E402
+from stepladder.promotion.executions import StateMachine  # noqa: E402
+from stepladder.settings import locations  # noqa: E402
 
 OUTPUT = ROOT / "tests" / "unit" / "data" / "reported.json.gz"
 GOOD = "def handler(event, context):\n    return {'statusCode': 200}\n# %s\n"
@@ -59,6 +64,8 @@ def handler(event, context):
 # %s
 """
 SPEED = 60.0
+CANARY = "Canary10Percent5Minutes"
+COMPARE = {"compare": True, "minimum_requests": 20, "p99": 4}
 
 
 @contextlib.contextmanager
@@ -84,17 +91,20 @@ def traffic(project: CloudProject, cloud: Any, payload: dict[str, Any]) -> Itera
             caller.join()
 
 
-def record(project: CloudProject, read: Callable[[Any], Any]) -> dict[str, Any]:
-    """Record what a command reads, and what the project is."""
-    machine = project.state_machine()
+def record(project: CloudProject) -> dict[str, Any]:
+    """Record what both commands read, and what the project is."""
+    machine, now = project.state_machine(), time.time()
+    machine = StateMachine(replace(machine.rung, clock=Clock(now=lambda: now)))
     with cassette.recording() as calls, contextlib.suppress(StepladderError):
         newest = machine.pick()
         for wanted in ("", newest.name, newest.name[:-2], newest.input["release_id"]):
-            with contextlib.suppress(StepladderError):
-                read(machine, wanted)
-    table = f"{project.name}-releases"
-    items = {table: project.client("dynamodb").scan(TableName=table)["Items"]}
-    return {"calls": calls, "items": items, "settings": project.given, "now": time.time()}
+            for read in (diagnose, report):
+                with contextlib.suppress(StepladderError):
+                    read(machine, wanted)  # type: ignore[operator]
+    table, items = f"{project.name}-releases", []
+    for at in locations.representatives(project.settings):
+        items += project.client("dynamodb", at).scan(TableName=table)["Items"]
+    return {"calls": calls, "items": {table: items}, "settings": project.given, "now": now}
 
 
 def main() -> None:
@@ -110,20 +120,31 @@ def main() -> None:
                 (root / name).mkdir()
                 return CloudProject(cloud, root / name, runtime=runtime, **settings).build()
 
-            canary = make("canary", deployment="Canary10Percent5Minutes")
-            many = make("many", functions=("biller", "mailer"), distributed=True, deployment="Canary10Percent5Minutes")
+            canary = make("canary", deployment=CANARY)
+            widths = make("widths", deployment={"widths": [25, 100], "minutes": 2}, canary=COMPARE)
+            remote = make("remote", remote={"production": ("222222222222", "eu-west-1")}, deployment=CANARY)
+            many = make("many", functions=("biller", "mailer"), distributed=True, deployment=CANARY)
 
             def run(name: str, project: CloudProject, source: str, payload: dict[str, Any] | None) -> None:
                 project.ship(source % name)
                 with traffic(project, cloud, payload) if payload is not None else contextlib.nullcontext():
                     ended = project.promote()
                 sys.stderr.write(f"{name}: {ended.code} {ended.message}\n")
-                recorded[name] = record(project, diagnose) | {"code": ended.code}
+                recorded[name] = record(project) | {"code": ended.code}
 
             run("promoted", canary, GOOD, {"order": ["tea"]})
             run("alarm", canary, HALF_BROKEN, {"order": ["coffee"]})
             run("smoke", canary, WRONG, None)
             run("several", many, BROKEN_ON_ONE, None)
+            run("remote", remote, WRONG, None)
+            run("widths", widths, HALF_BROKEN, {"order": ["coffee"]})
+            canary.ship(GOOD % "cut off")
+            promotion = canary.in_background()
+            while not canary.alias()[1]:
+                time.sleep(0.02)
+            canary.client("stepfunctions").stop_execution(executionArn=canary.running()[0], error="Stopped", cause="no")
+            promotion.result()
+            recorded["cut off"] = record(canary)
     cassette.save(OUTPUT, recorded)
     sys.stderr.write(f"{OUTPUT.relative_to(ROOT)}: {OUTPUT.stat().st_size} bytes\n")
 

@@ -1,0 +1,87 @@
+"""Read what a page shows beside a story's causes: names of the smoke cases, sizes of images, the audit, the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from stepladder.core import git
+from stepladder.promotion import audit, evidence
+from stepladder.promotion.audit import Judged
+from stepladder.promotion.executions import Execution, StateMachine
+from stepladder.releases import smoke_case, smoke_outputs
+from stepladder.report import rungs
+from stepladder.report.of_ledger import attempt
+from stepladder.report.story import Story
+
+_READ = 10  # functions of which cases and sizes are read
+_DIRTY = "-dirty"
+
+
+def with_extras(machine: StateMachine, story: Story, execution: Execution | None) -> Story:
+    """Return a story with the names of its smoke cases and the sizes of its images, of the first functions."""
+    unknown = list(story.unknown)
+    cases: dict[str, tuple[str, ...]] = {}
+    sizes: dict[str, int] = {}
+    keys = _smoke_keys(execution)
+    for target in story.targets:
+        bundle, digest = keys.get(target.key, ""), target.digest
+        if digest and digest not in sizes and len(sizes) < _READ and rungs.is_known(machine, target.key):
+            attempt(unknown, f"the size of image {digest[7:19]}", _size_reader(machine, target.key, digest, sizes))
+        if bundle and target.key not in cases and len(cases) < _READ and rungs.is_known(machine, target.key):
+            attempt(unknown, f"the smoke cases of {target.key}", _case_reader(machine, target.key, bundle, cases))
+    targets = tuple(
+        replace(target, cases=cases.get(target.key, ()), size=sizes.get(target.digest, 0)) for target in story.targets
+    )
+    return replace(story, targets=targets, unknown=tuple(dict.fromkeys(unknown)))
+
+
+def _smoke_keys(execution: Execution | None) -> dict[str, str]:
+    """Return the bundle of smoke cases of each target of a promotion; none where it was released untested."""
+    if execution is None or "rungs" not in execution.input:
+        return {}
+    whole = str(execution.input.get("smoke_key", ""))
+    return {
+        target["environment"]: target["release"]["smoke_key"] if "release" in target else whole
+        for target in execution.targets
+    }
+
+
+def _size_reader(machine: StateMachine, key: str, digest: str, sizes: dict[str, int]) -> Callable[[], None]:
+    def read() -> None:
+        rung = rungs.at(machine, key)
+        answer = rung.aws.client("ecr").describe_images(
+            repositoryName=rung.names.repository, imageIds=[{"imageDigest": digest}]
+        )
+        sizes[digest] = int(answer["imageDetails"][0].get("imageSizeInBytes", 0))
+
+    return read
+
+
+def _case_reader(machine: StateMachine, key: str, bundle: str, cases: dict[str, tuple[str, ...]]) -> Callable[[], None]:
+    def read() -> None:
+        rung = rungs.at(machine, key)
+        answer = rung.aws.client("s3").get_object(Bucket=rung.names.artifacts_bucket, Key=bundle)
+        documents, _ = smoke_outputs.opened(answer["Body"].read(), key)
+        cases[key] = tuple(case.name for case in smoke_case.parse(documents))
+
+    return read
+
+
+def promises(machine: StateMachine, execution: Execution | None, story: Story) -> tuple[tuple[Judged, ...], str]:
+    """Return how each promise was kept, or why that can't be known."""
+    if execution is None or "rungs" not in execution.input:
+        return (), "" if not story.arn else "its execution is gone: no promise can be judged"
+    judged: list[Judged] = []
+    unknown: list[str] = []
+    attempt(unknown, "what an audit needs", lambda: judged.extend(audit.judge(evidence.read(machine, execution))))
+    return tuple(judged), unknown[0] if unknown else ""
+
+
+def commit_title(machine: StateMachine, commit: str) -> str:
+    """Return the first line of a commit's message where this checkout has the commit; empty without it."""
+    sha = commit.removesuffix(_DIRTY)
+    if not sha.isalnum():
+        return ""
+    title = git.ask(machine.settings.root, "log", "-1", "--format=%s", sha, "--")
+    return (title or "").strip().splitlines()[0] if title and title.strip() else ""
