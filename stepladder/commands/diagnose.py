@@ -12,6 +12,7 @@ from stepladder.ledger.words import result_words, shown_commit
 from stepladder.promotion.executions import StateMachine
 from stepladder.report import causes, clues, gather
 from stepladder.report.causes import Cause, Diagnosis
+from stepladder.report.cleaned import cleaned
 from stepladder.report.story import CUT_OFF, RUNNING
 from stepladder.report.subject import SubjectFinder
 
@@ -35,7 +36,7 @@ def diagnose(machine: StateMachine, wanted: str = "", environment: str = "") -> 
     if subject is None:
         return _nothing(machine, finder, environment)
     story = clues.with_clues(machine, gather.story(machine, subject, whole=False))
-    diagnosis = causes.diagnose(story)
+    diagnosis = causes.diagnose(cleaned(story))
     record = asdict(diagnosis)
     if not machine.console.as_json:
         _show(machine, diagnosis)

@@ -11,6 +11,7 @@ from stepladder.core.files import write_text
 from stepladder.ledger.words import result_words
 from stepladder.promotion.executions import StateMachine
 from stepladder.report import causes, clues, extras, gather, minutes, page
+from stepladder.report.cleaned import cleaned
 from stepladder.report.page import PageFacts
 from stepladder.report.subject import SubjectFinder
 
@@ -53,7 +54,7 @@ def report(
         story = extras.with_extras(machine, story, subject.execution)
         promises, unknown = extras.promises(machine, subject.execution, story)
         facts = PageFacts(
-            diagnosis=causes.diagnose(story),
+            diagnosis=causes.diagnose(cleaned(story)),
             promises=promises,
             no_promises=unknown,
             commit_title=extras.commit_title(machine, story.git_commit),

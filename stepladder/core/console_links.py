@@ -57,6 +57,11 @@ def alarms(names: Names) -> str:
     return _home(names, "cloudwatch", f"alarmsV2:?search={quote(names.function + '-')}")
 
 
+def alarm(names: Names, name: str) -> str:
+    """Return the page of one alarm."""
+    return _home(names, "cloudwatch", f"alarmsV2:alarm/{quote(name, safe='')}")
+
+
 def state_machine(names: Names) -> str:
     """Return the page of the state machine that promotes."""
     return _home(names, "states", f"/statemachines/view/{quote(names.state_machine_arn, safe=':')}")

@@ -153,14 +153,14 @@ def _drawn(
 ) -> Markup:
     if not line.points:
         return Markup("")
-    places = [(x(at), y(value)) for at, value in line.points]
-    path = " ".join(f"{'L' if number else 'M'}{a:.1f} {b:.1f}" for number, (a, b) in enumerate(places))
+    drawn_points = [(x(at), y(value)) for at, value in line.points]
+    path = " ".join(f"{'L' if number else 'M'}{a:.1f} {b:.1f}" for number, (a, b) in enumerate(drawn_points))
     parts = [Markup('<path class="line" d="{}"/>').format(path)]
     if filled:
-        area = f"{path} L{places[-1][0]:.1f} {bottom} L{places[0][0]:.1f} {bottom} Z"
+        area = f"{path} L{drawn_points[-1][0]:.1f} {bottom} L{drawn_points[0][0]:.1f} {bottom} Z"
         parts.insert(0, Markup('<path class="area" d="{}"/>').format(area))
     else:
-        parts += [Markup('<circle cx="{:.1f}" cy="{:.1f}" r="2"/>').format(a, b) for a, b in places]
+        parts += [Markup('<circle cx="{:.1f}" cy="{:.1f}" r="2"/>').format(a, b) for a, b in drawn_points]
     return Markup('<g class="{}">{}</g>').format(line.kind, Markup("").join(parts))
 
 

@@ -119,7 +119,7 @@ def _exception(rung: Rung, target: TargetStory, unknown: list[str]) -> Exception
         event["timestamp"] / 1000,
         _raised_at(frames),
         f"{group}, stream {event['logStreamName']}",
-        links.log_group(rung.names, group),
+        links.log_group(rung.names),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,12 +11,14 @@ from stepladder.promotion import audit, evidence
 from stepladder.promotion.audit import Judged
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.releases import smoke_case, smoke_outputs
-from stepladder.report import rungs
+from stepladder.report import links, rungs
 from stepladder.report.of_ledger import attempt
-from stepladder.report.story import Story
+from stepladder.report.story import Story, TargetStory
 
 _READ = 10  # functions of which cases and sizes are read
+_LINKED = 24  # targets whose pages are linked
 _DIRTY = "-dirty"
+_SHA = re.compile(r"[0-9a-f]{7,64}")
 
 
 def with_extras(machine: StateMachine, story: Story, execution: Execution | None) -> Story:
@@ -31,9 +34,20 @@ def with_extras(machine: StateMachine, story: Story, execution: Execution | None
         if bundle and target.key not in cases and len(cases) < _READ and rungs.is_known(machine, target.key):
             attempt(unknown, f"the smoke cases of {target.key}", _case_reader(machine, target.key, bundle, cases))
     targets = tuple(
-        replace(target, cases=cases.get(target.key, ()), size=sizes.get(target.digest, 0)) for target in story.targets
+        replace(
+            target,
+            cases=cases.get(target.key, ()),
+            size=sizes.get(target.digest, 0),
+            links=_links(machine, target) if number < _LINKED else {},
+        )
+        for number, target in enumerate(story.targets)
     )
     return replace(story, targets=targets, unknown=tuple(dict.fromkeys(unknown)))
+
+
+def _links(machine: StateMachine, target: TargetStory) -> dict[str, str]:
+    known = rungs.is_known(machine, target.key)
+    return links.of_target(rungs.at(machine, target.key).names, target) if known else {}
 
 
 def _smoke_keys(execution: Execution | None) -> dict[str, str]:
@@ -81,7 +95,7 @@ def promises(machine: StateMachine, execution: Execution | None, story: Story) -
 def commit_title(machine: StateMachine, commit: str) -> str:
     """Return the first line of a commit's message where this checkout has the commit; empty without it."""
     sha = commit.removesuffix(_DIRTY)
-    if not sha.isalnum():
+    if not _SHA.fullmatch(sha):
         return ""
     title = git.ask(machine.settings.root, "log", "-1", "--format=%s", sha, "--")
     return (title or "").strip().splitlines()[0] if title and title.strip() else ""

@@ -44,6 +44,7 @@ class _Read:
     visits: list[Visit] = field(default_factory=list)
     targets: dict[str, Target] = field(default_factory=dict)
     children: dict[str, str] = field(default_factory=dict)
+    of_children: dict[str, list[Visit]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
 
 
@@ -135,7 +136,9 @@ def _read_child(machine: StateMachine, execution: Execution, target: TargetInput
         reader = VisitReader(started_with, described["startDate"].timestamp())
         reader.read(merged_history.events(sfn, arn, started_with, data=False))
         read.children[key] = arn
-        read.visits += [visit for visit in reader.visits if visit.key]
+        own_visits = [visit for visit in reader.visits if visit.key]
+        read.visits += own_visits
+        read.of_children[key] = own_visits
         for own in reader.view.targets:
             read.targets[own.environment] = replace(own, rung=target["environment"])
 
@@ -154,7 +157,7 @@ def _target(
 ) -> TargetStory:
     key = target["environment"]
     view, entry, ended = read.targets.get(key), entries.get(key), outcomes.get(key, {})
-    turned = reading.failed(visits)
+    turned = reading.failed(read.of_children.get(key, ())) or reading.failed(visits)
     moves = [visit.at for visit in visits if visit.state == "MoveTraffic"]
     now = max([view.ended, view.since, *(visit.left or visit.at for visit in visits)], default=0.0) if view else 0.0
     return TargetStory(

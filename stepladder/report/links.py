@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from stepladder.core import aws, console_links
 from stepladder.core.names import Names
+from stepladder.report.story import TargetStory
 
 
-def log_group(names: Names, group: str) -> str:
-    """Return the page of a log group."""
-    twice = quote(quote(group, safe=""), safe="").replace("%25", "$25")  # the console's own quoting
-    return _page(names, "cloudwatch", f"#logsV2:log-groups/log-group/{twice}")
+def log_group(names: Names) -> str:
+    """Return the page of the function's log group."""
+    return console_links.logs(names) if _has_pages(names) else ""
 
 
 def alarm(names: Names, name: str) -> str:
     """Return the page of an alarm."""
-    return _page(names, "cloudwatch", f"#alarmsV2:alarm/{quote(name, safe='')}")
+    return console_links.alarm(names, name) if _has_pages(names) else ""
 
 
-def deployment(names: Names, deployment_id: str) -> str:
-    """Return the page of a deployment of CodeDeploy."""
-    return _page(names, "codesuite/codedeploy/deployments", quote(deployment_id, safe="")) if deployment_id else ""
+def of_target(names: Names, target: TargetStory) -> dict[str, str]:
+    """Return the pages about a target by what they show; none where there is no console."""
+    if not _has_pages(names):
+        return {}
+    deployment = target.entry.deployment_id if target.entry else ""
+    return {
+        "function": console_links.alias(names),
+        "log": console_links.logs(names),
+        "alarms": console_links.alarms(names),
+        **({"deployment": console_links.deployment(names, deployment)} if deployment else {}),
+    }
 
 
-def version(names: Names, function: str, number: str) -> str:
-    """Return the page of a function's version."""
-    return _page(names, "lambda", f"#/functions/{quote(function)}/versions/{quote(number)}") if number else ""
-
-
-def _page(names: Names, service: str, rest: str) -> str:
-    if aws.endpoint():
-        return ""
-    host = console_links.host(names)
-    if service.startswith("codesuite"):
-        return f"{host}/{service}/{rest}?region={names.region}"
-    return f"{host}/{service}/home?region={names.region}{rest}"
+def _has_pages(names: Names) -> bool:
+    return not aws.endpoint() and console_links.has_console(names)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from stepladder.promotion.audit import HELD, VIOLATED, Judged
 from stepladder.promotion.render import duration
 from stepladder.report import charts, path_graph
 from stepladder.report.causes import WENT_WELL, Diagnosis, count_of_failed, failed_cases
+from stepladder.report.cleaned import cleaned
 from stepladder.report.clues import is_sibling
 from stepladder.report.story import CUT_OFF, NOT_REACHED, RUNNING, UNKNOWN_END, Story, TargetStory
 from stepladder.settings.redacted import redacted
@@ -71,6 +72,7 @@ class PageFacts:
 
 def html(story: Story, facts: PageFacts) -> str:
     """Return the page."""
+    story, facts = cleaned(story), replace(cleaned(facts), promises=facts.promises)
     moving = [target for target in story.targets if target.weights]
     moving.sort(key=lambda target: (not target.minutes, target.result in WENT_WELL))
     return _template().render(
@@ -131,7 +133,7 @@ def _template() -> Template:
 
 
 def clean(text: object) -> str:
-    """Return what somebody else wrote as it may be shown: without secrets, control codes and class names of ours."""
+    """Return what somebody else wrote as people read it: without secrets, control codes and class names of ours."""
     return plain(redacted(str(text)))
 
 
@@ -201,6 +203,7 @@ def _target(target: TargetStory) -> dict[str, Any]:
         "image": short(target.digest),
         "took": duration(target.ended - target.began) if target.ended and target.began else "-",
         "note": clean(note),
+        "links": [(name, address) for name, address in target.links.items() if safe_link(address)],
     }
 
 

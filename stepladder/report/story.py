@@ -116,6 +116,7 @@ class TargetStory:
     size: int = 0
     child: str = ""
     logs_since: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,8 @@ class _Client:
         def call(**request: Any) -> Any:
             key = _key(*self._at, method, request)
             if self._plays:
+                if method == "describe_execution" and key not in self._calls:
+                    raise RecordedError({"Error": {"Code": "ExecutionDoesNotExist", "Message": "no"}}, method)
                 assert key in self._calls, f"not recorded: {key}"
                 if "error" in self._calls[key]:
                     raise RecordedError(self._calls[key]["error"], method)

@@ -26,6 +26,7 @@ PLACE = {"account": "111122223333", "region": "eu-west-1"}
 SETTINGS = {"stepladder": {"project": "hello", "environments": {"staging": PLACE, "production": PLACE}}}
 DELIBERATE = {
     "diagnose": ["release"],
+    "report": ["release"],
     "open": ["what"],
     "explain": ["kind"],
     "local.iam": ["mode"],

@@ -1,28 +1,20 @@
 """`inv diagnose` by what real promotions left, recorded from a local cloud, and by releases on fake AWS."""
 
-import io
 import json
-from pathlib import Path
 
-import cassette
 import pytest
+import reported
 from fakes.deploy_harness import DeployHarness, digest
 from fakes.errors import Scripted, error
 from fakes.logs import CloudWatchLogs
 
 from stepladder.commands.diagnose import diagnose
-from stepladder.core.clock import Clock, stamp
-from stepladder.core.console import Console
+from stepladder.core.clock import stamp
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.ledger.schema import Holder, SentCommand
 from stepladder.promotion.executions import StateMachine
-from stepladder.releases.rung import Rung, clients
-from stepladder.settings import locations
-from stepladder.settings.load import load
 from stepladder.terraform.events import Diagnostic
 from stepladder.terraform.failures import TerraformError
-
-RECORDED = cassette.load(Path(__file__).parent / "data" / "reported.json.gz")
 
 
 @pytest.fixture
@@ -30,17 +22,10 @@ def played(tmp_path, monkeypatch):
     """Return a function that diagnoses a recorded promotion: the record, and what was printed."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
 
-    def run(name, wanted="", *, change=lambda calls: None, as_json=False):
-        recorded = json.loads(json.dumps(RECORDED[name]))
-        change(recorded["calls"])
-        settings, printed = load(recorded["settings"], tmp_path), io.StringIO()
-        primary = locations.representatives(settings)[0]
-        console = Console(err=printed, out=printed, live=False, as_json=as_json)
-        clock = Clock(now=lambda: recorded["now"])
-        rung = Rung(settings.of_function(""), primary, clients(settings, primary), console, "inv diagnose", clock)
-        with cassette.playing(recorded["calls"], recorded["items"]):
+    def run(name, wanted="", *, change=lambda recorded: None):
+        with reported.played(name, tmp_path, change=change) as (machine, printed):
             try:
-                return diagnose(StateMachine(rung), wanted), printed.getvalue()
+                return diagnose(machine, wanted), printed.getvalue()
             except StepladderError as failed:
                 return failed, printed.getvalue()
 
@@ -76,6 +61,38 @@ class TestPromotions:
         assert {cause["target"] for cause in record["causes"]} == {"production-biller"}
         assert record["causes"][0]["sentence"] == "version 2 raised ValueError: broken there at app.py:4"
 
+    def test_a_target_in_another_location_is_diagnosed_by_its_child_execution(self, played):
+        record, _ = played("remote")
+        assert record["name"].startswith("production-c0ffee-"), "the promotion, not the child that wrote the entry"
+        assert record["causes"][-1]["kind"] == "smoke-failed"
+        assert record["causes"][-1]["source"].startswith("child execution production-")
+        assert record["state"].startswith("TestVersion")
+
+    def test_an_alarm_in_a_shift_by_widths_is_named_by_the_state_that_judged(self, played):
+        record, _ = played("widths")
+        assert record["state"] == "JudgeShift (shifting traffic)"
+        assert "-production-errors fired" in record["causes"][1]["sentence"]
+
+    def test_a_promotion_that_was_cut_off_says_where_it_was_and_what_comes_next(self, played):
+        record, _ = played("cut off")
+        assert record["end"] == "cut_off"
+        assert record["causes"][0]["sentence"].startswith("the promotion was cut off")
+        assert record["causes"][0]["evidence"][0].startswith("production was in ")
+        assert record["command"] == f"inv promote.watch --name {record['name']}"
+
+    def test_a_release_that_the_ledger_lost_is_told_from_its_execution_and_says_so(self, played):
+        def lose(recorded):
+            for items in recorded["items"].values():
+                items[:] = [item for item in items if not item["sk"]["S"].startswith("release#")]
+
+        record, _ = played("smoke", change=lose)
+        assert record["causes"][0]["kind"] == "smoke-failed"
+        assert any(
+            line.startswith("the ledger has no entry of this release on production") for line in record["unknown"]
+        )
+        again, _ = played("smoke", record["release_id"], change=lose)
+        assert again["causes"] == record["causes"]
+
     def test_when_nothing_failed_that_is_what_is_printed(self, played):
         record, printed = played("promoted")
         assert (record["end"], record["causes"]) == ("", ())
@@ -87,7 +104,8 @@ class TestPromotions:
             assert played("alarm", wanted)[0]["causes"] == record["causes"]
 
     def test_a_log_that_may_not_be_read_is_noted_and_the_alarm_is_still_named(self, played):
-        def deny(calls):
+        def deny(recorded):
+            calls = recorded["calls"]
             for key in [key for key in calls if "logs.filter_log_events" in key]:
                 calls[key] = {"error": {"Error": {"Code": "AccessDeniedException", "Message": "no"}}}
 
@@ -96,7 +114,8 @@ class TestPromotions:
         assert "unknown: the log of production can't be read: these credentials may not call" in printed
 
     def test_a_history_that_is_gone_leaves_the_ledgers_cause_and_says_so(self, played):
-        def forget(calls):
+        def forget(recorded):
+            calls = recorded["calls"]
             for key in [key for key in calls if "get_execution_history" in key]:
                 calls[key] = {"error": {"Error": {"Code": "ExecutionDoesNotExist", "Message": "gone"}}}
 
