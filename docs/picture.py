@@ -1,9 +1,9 @@
-"""Draw the README's picture from a real promotion: docs/pictures/promotion-light.svg and promotion-dark.svg.
+"""Draw the pictures of a terminal from real runs: docs/pictures/<name>-<theme>.svg, as `PICTURES` lists them.
 
     python docs/picture.py                     # makes a project and a local cloud for it
     python docs/picture.py --project FOLDER    # promotes that project, on the local cloud that this shell points at
 
-A file is written when its words change; figures, times and ids alone leave it as it is. A test draws both again.
+A file is written when its words change; figures, times and ids alone leave it as it is. A test draws all again.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ PHASES = r"[a-z ]+ <time>(?:, [a-z ]+ <time>)*"  # those under a second aren't s
 PERSON = ("-c", "user.name=Jo", "-c", "user.email=jo@example.org", "-c", "commit.gpgsign=false")
 ADVANCE, LEADING, LEFT, TOP = 7.8, 18, 20, 66  # pixels of a column and a line, and where the text begins
 STEP, HOLD = 1.3, 5.0  # seconds that a scene of the canary and the last one are shown
+PICTURES = {
+    "promotion": ("inv promote", "A promotion to production: a canary, watched, then all traffic"),
+}
+"""Pictures by name: the command that is typed, and what the picture shows."""
 STYLES = {"1": "bold", "2": "dim", "31": "red", "32": "green", "33": "yellow", "36": "cyan"}
 COLOURS = ("back", "bar", "edge", "text", "dim", "red", "green", "yellow", "cyan", "rest")
 THEMES = {
@@ -39,19 +43,22 @@ THEMES = {
 }
 
 
-def record(project: Path, env: Mapping[str, str]) -> str:
-    """Deploy a change to staging, promote it on a terminal, and return all that the terminal got."""
+def record(project: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """Deploy a change to staging, and promote it on a terminal; return all that the terminal got, by picture."""
     handler = project / "function" / "app" / "handler.py"
     handler.write_text(f"{handler.read_text('utf-8')}\n# a change\n", "utf-8")
     _run(["git", "init", "--quiet"], project, env)
     _run(["git", "add", "--all"], project, env)
     _run(["git", *PERSON, "commit", "--quiet", "--message", "Change the handler"], project, env)
-    _run(["inv", "deploy", "--env", "staging"], project, env)
     seen = {name: value for name, value in env.items() if name not in {"CI", "NO_COLOR", "COLUMNS"}}
-    shown = terminals.run(["inv", "promote"], cwd=project, env={**seen, "TERM": "xterm"}, width=WIDTH)
-    if shown.code:
-        sys.exit(shown.text)
-    return shown.text
+    _run(["inv", "deploy", "--env", "staging"], project, env)
+    texts = {}
+    for name, (command, _) in PICTURES.items():
+        shown = terminals.run(shlex.split(command), cwd=project, env={**seen, "TERM": "xterm"}, width=WIDTH)
+        if shown.code:
+            sys.exit(shown.text)
+        texts[name] = shown.text
+    return texts
 
 
 def frames(text: str) -> Iterator[list[str]]:
@@ -74,7 +81,7 @@ def frames(text: str) -> Iterator[list[str]]:
 
 
 def scenes(text: str) -> list[list[str]]:
-    """Return the frames to show: one for each minute of the canary, then the end."""
+    """Return the frames to show: one for each minute of a canary, then the end."""
     *before, end = frames(text)
     minutes: dict[str, list[str]] = {}
     for frame in before:
@@ -83,7 +90,7 @@ def scenes(text: str) -> list[list[str]]:
     return [*minutes.values(), end]
 
 
-def draw(shown: Sequence[Sequence[str]], theme: str) -> str:
+def draw(shown: Sequence[Sequence[str]], theme: str, command: str, title: str) -> str:
     """Return an SVG that shows scenes one after the other; the last one where nothing may move."""
     colours = dict(zip(COLOURS, THEMES[theme].split(), strict=True))
     width = round(2 * LEFT + WIDTH * ADVANCE)
@@ -104,11 +111,11 @@ def draw(shown: Sequence[Sequence[str]], theme: str) -> str:
     frame = f'x=".5" y=".5" width="{width - 1}" height="{height - 1}"'
     parts = [f'<g class="s{number}">\n{"".join(_lines(scene))}</g>\n' for number, scene in enumerate(shown)]
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">
-<title>A promotion to production: a canary, watched, then all traffic</title>
+<title>{title}</title>
 <style>{style}</style>
 <rect {frame} rx="8" fill="{colours["back"]}" stroke="{colours["edge"]}"/>
 <path d="M1 34V8a7 7 0 0 1 7-7h{width - 16}a7 7 0 0 1 7 7v26z" fill="{colours["bar"]}"/>{dots}
-<text x="{LEFT}" y="{TOP - LEADING + 10}" class="text"><tspan class="dim">$</tspan> inv promote</text>
+<text x="{LEFT}" y="{TOP - LEADING + 10}" class="text"><tspan class="dim">$</tspan> {command}</text>
 {"".join(parts)}</svg>
 """
 
@@ -137,7 +144,7 @@ def _lines(scene: Sequence[str]) -> Iterator[str]:
 
 def words(picture: str) -> list[str]:
     """Return the text of a picture's scenes without what differs between runs; equal scenes count once."""
-    masks = {r"\b[0-9a-f]{7,}\b": "<id>", r"\b\d+ (?:s|min)(?: \d+ s)?\b": "<time>", r"\d+": "<n>"}
+    masks = {r"\b[0-9a-f]{7,}\b": "<id>", r"\b[\d.]+ (?:ms|s|min)(?: \d+ s)?\b": "<time>", r"\d+": "<n>"}
     frames: dict[str, None] = {}
     for scene in ET.fromstring(picture).iter(f"{SVG}g"):  # noqa: S314 - our own file
         lines = [" ".join(span.text or "" for span in text) for text in scene.iter(f"{SVG}text")]
@@ -147,7 +154,7 @@ def words(picture: str) -> list[str]:
     return list(frames)
 
 
-def make() -> str:
+def make() -> dict[str, str]:
     """Make a project and a local cloud, release a first version everywhere, and record the promotion of a change."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "INVOKE_", "TF_VAR_"))}
     env = {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"}
@@ -179,9 +186,10 @@ if __name__ == "__main__":
     parser.add_argument("--project", type=Path)
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "pictures")
     asked = parser.parse_args()
-    shown = scenes(record(asked.project, os.environ) if asked.project else make())
+    texts = record(asked.project, os.environ) if asked.project else make()
     asked.output.mkdir(parents=True, exist_ok=True)
-    for theme in THEMES:
-        file, drawn = asked.output / f"promotion-{theme}.svg", draw(shown, theme)
-        if not file.exists() or words(file.read_text("utf-8")) != words(drawn):
-            file.write_text(drawn, "utf-8")
+    for name, text in texts.items():
+        for theme in THEMES:
+            file, drawn = asked.output / f"{name}-{theme}.svg", draw(scenes(text), theme, *PICTURES[name])
+            if not file.exists() or words(file.read_text("utf-8")) != words(drawn):
+                file.write_text(drawn, "utf-8")

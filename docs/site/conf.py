@@ -13,6 +13,7 @@ suppress_warnings = [
     "myst.header",  # some generated pages begin with a deeper heading
 ]
 highlight_language = "text"
+smartquotes = False  # it makes one dash of the two that begin a flag
 pygments_style, pygments_dark_style = "friendly", "monokai"
 
 html_theme = "furo"

@@ -46,15 +46,21 @@ def listed(root: Path) -> dict[str, str]:
 
 
 def navigation(root: Path) -> dict[str, list[str]]:
-    """Return the pages of each kind, as `docs/README.md` lists them, and those about the project and its examples."""
+    """Return the pages of each kind, as `docs/README.md` lists them, and those about the project and its examples.
+
+    What stands under a smaller heading is a group of its own: `Guides: begin`.
+    """
     pages = listed(root)
-    head, *sections = re.split(r"^(?=## )", (root / INDEX).read_text("utf-8"), flags=re.MULTILINE)
+    _, *sections = re.split(r"^(?=###? )", (root / INDEX).read_text("utf-8"), flags=re.MULTILINE)
     kinds: dict[str, list[str]] = {}
+    kind = ""
     for section in sections:
-        title = section.partition("\n")[0].removeprefix("## ")
+        level, _, title = section.partition("\n")[0].partition(" ")
+        kind = title if level == "##" else kind
+        title = kind if level == "##" else f"{kind}: {title[0].lower()}{title[1:]}"
         links = [posixpath.normpath(f"docs/{link[2].partition('#')[0]}") for link in LINK.finditer(section)]
-        kinds[title] = [pages[link] for link in dict.fromkeys(links) if link in pages]
-    del head
+        if places := [pages[link] for link in dict.fromkeys(links) if link in pages]:
+            kinds[title] = places
     kinds["Examples"] = [place for name, place in pages.items() if name.startswith("examples/")]
     shown = {place for places in kinds.values() for place in places}
     kinds["Project"] = [pages[name] for name in PROJECT if name in pages and pages[name] not in shown]

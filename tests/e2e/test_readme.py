@@ -110,7 +110,7 @@ def test_a_person_who_types_what_the_readmes_say_sees_what_they_show(run, tmp_pa
     (refusal,) = re.findall(r"```text\n(error: .*)\n```", TUTORIAL)
     assert re.search(_pattern(refusal), (tmp_path / "refused.txt").read_text(), re.MULTILINE)
     words = _picture().words
-    for name in ("promotion-light.svg", "promotion-dark.svg"):
+    for name in (f"{name}-{theme}.svg" for name in _picture().PICTURES for theme in ("light", "dark")):
         drawn, shown = (folder / name for folder in (tmp_path / "pictures", ROOT / "docs" / "pictures"))
         assert words(drawn.read_text("utf-8")) == words(shown.read_text("utf-8"))
     assert typed.left_behind() == []

@@ -23,6 +23,7 @@ KEY_PAGES = (
     "guides/pull-requests",
     "concepts/architecture",
     "concepts/promotion",
+    "reference/errors",
     "reference/index",
 )
 SIDEWAYS = """Array.from(document.querySelectorAll("article *")).filter(each => {
@@ -78,6 +79,9 @@ def test_no_page_is_wider_than_a_phone_or_asks_another_host_or_complains(address
         if sideways := page.run(SIDEWAYS):
             wide[name] = sideways
         assert excess <= 0, name
+        assert page.run("!/(^|\\s)\u2013[a-z]/.test(document.querySelector('article').textContent)"), (
+            "a flag has one dash"
+        )
     assert wide == {}
     assert [url for url in page.requests if not url.startswith((address, "data:"))] == []
     assert page.complaints == []
