@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -37,12 +37,16 @@ class VersionSource:
 
 @dataclass(frozen=True)
 class LibraryPin:
-    """A requirement as the project's pyproject.toml has it."""
+    """A requirement as the project's pyproject.toml has it.
+
+    `by_hand`: what it leads to stands in `tool.uv.sources`, which a person wrote and changes.
+    """
 
     text: str
     source: VersionSource
     extras: str = "[local]"
     marker: str = ""
+    by_hand: bool = False
 
     def of(self, source: VersionSource) -> str:
         """Return the requirement that names another source. One that allows its version already is kept."""
@@ -61,8 +65,24 @@ def read(project: Path) -> LibraryPin | None:
         declared = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    pins = (parse(text) for text in _requirements(declared))
-    return next((pin for pin in pins if pin), None)
+    pin = next((pin for pin in map(parse, _requirements(declared)) if pin), None)
+    source = _of_uv(declared, project)
+    return replace(pin, source=source, by_hand=True) if pin and source else pin
+
+
+def _of_uv(declared: Mapping[str, Any], project: Path) -> VersionSource | None:
+    """Return the source that `tool.uv.sources` names (https://docs.astral.sh/uv/concepts/projects/dependencies/)."""
+    table: Any = declared
+    for key in ("tool", "uv", "sources", "stepladder"):
+        table = table.get(key) if isinstance(table, Mapping) else None
+    if not isinstance(table, Mapping):
+        return None
+    if "git" in table:
+        ref = next((str(table[key]) for key in ("rev", "tag", "branch") if key in table), "")
+        return VersionSource("git", str(table["git"]).removeprefix("git+"), ref)
+    if "path" in table:
+        return source_of(str((project / str(table["path"])).resolve()))
+    return VersionSource("archive", str(table["url"])) if "url" in table else None
 
 
 def parse(text: str) -> LibraryPin | None:

@@ -68,7 +68,8 @@ def prepare(project: Path, made: ProjectOrigin, *, to: str, given_base: str) -> 
         _refuse_older(before, now, [repository.folder for repository in repositories] + [cache])
         requirement = (pinned or LibraryPin("", now_source)).of(now_source)
         old = _rendered(before, base_source, made, work / "base", pinned.text if pinned else requirement)
-        new = _rendered(now, now_source, made, work / "theirs", requirement)
+        written = pinned.text if pinned and pinned.by_hand else requirement
+        new = _rendered(now, now_source, made, work / "theirs", written)
         base, theirs = _both(old, new)
         return _compared(project, made, (before, now), (base, theirs), requirement, pinned)
     finally:
@@ -157,8 +158,9 @@ def _compared(
     same = bool(before.commit and before.commit == now.commit)
     version_notes = notes.between(notes.read(now.template), before.version, now.version, same=same)
     new = rendered[1]
+    written = pinned is not None and not pinned.by_hand
     return PreparedUpgrade(
-        before, now, planned, tuple(writes), requirement, pinned is not None, version_notes, new.added, new.dropped
+        before, now, planned, tuple(writes), requirement, written, version_notes, new.added, new.dropped
     )
 
 

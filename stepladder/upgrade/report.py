@@ -40,7 +40,7 @@ def show(prepared: PreparedUpgrade, console: Console, *, proposed: Path) -> None
     if prepared.plan.changes:
         console.table(["file", "what", "lines"], [_row(change) for change in prepared.plan.changes])
     if not prepared.pinned:
-        console.warn(f"pyproject.toml names no stepladder; depend on `{prepared.requirement}`")
+        console.warn(f"pyproject.toml is left to you: it should depend on `{prepared.requirement}`")
     for key, value in prepared.added_answers.items():
         console.line(f"new answer: {key} is {value!r}, the default; `.cruft.json` records it")
     for key in prepared.dropped_answers:

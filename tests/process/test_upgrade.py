@@ -12,7 +12,7 @@ from library_versions import ANSWERS, FIRST, PROJECT, LibraryVersions, git, ques
 
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, ExitCode, NotReadyError, RefusedError, StepladderError
-from stepladder.upgrade import apply, fetch, prepare
+from stepladder.upgrade import apply, fetch, origin, pin, prepare
 from stepladder.upgrade.pin import VersionSource
 from stepladder.upgrade.render import render
 from stepladder.upgrade.upgrade import UpgradeOptions, upgrade
@@ -65,7 +65,7 @@ def renderings(tmp_path_factory):
 
 @pytest.fixture
 def project(made, tmp_path, monkeypatch, renderings):
-    """A copy of the project; each version is rendered once for all tests."""
+    """A copy of the project; each version is fetched and rendered once for all tests."""
     known, folder = renderings
 
     def remembered(files, answers, into, **options):
@@ -74,7 +74,14 @@ def project(made, tmp_path, monkeypatch, renderings):
             known[key] = render(files, answers, Path(tempfile.mkdtemp(dir=folder)) / "made", **options)
         return known[key]
 
+    def fetched(source, into, stores, real=prepare._fetched):
+        key = (source, *(store.address for store in stores))
+        if key not in known:
+            known[key] = real(source, Path(tempfile.mkdtemp(dir=folder)) / "files", stores)
+        return known[key]
+
     monkeypatch.setattr(prepare, "render", remembered)
+    monkeypatch.setattr(prepare, "_fetched", fetched)
     return Path(shutil.copytree(made, tmp_path / "small"))
 
 
@@ -266,13 +273,13 @@ def test_a_version_that_is_not_there_is_refused(project, wanted):
     assert not (project / "added.txt").exists()
 
 
-@pytest.mark.parametrize("named", ["0.2.0", "v0.2.0", "main", "short", "full", "source"])
+@pytest.mark.parametrize("named", ["", "0.2.0", "v0.2.0", "main", "short", "full", "source"])
 def test_a_version_has_many_names(project, library, named):
     full = library.commits["0.2.0"]
     named = {"short": full[:9], "full": full, "source": f"git+file://{library.folder}@v0.2.0"}.get(named, named)
+    wanted = origin.target(named, origin.read(project), pin.read(project), project / "cache", project)
 
-    assert Ran(project, to=named).error is None
-    assert record(project)["commit"] == full
+    assert wanted == VersionSource("git", f"file://{library.folder}", full)
 
 
 def test_an_older_version_is_refused(project, library):
@@ -307,7 +314,7 @@ def test_a_project_that_pins_stepladder_elsewhere_is_told_what_to_pin(project, l
     ran = Ran(project)
 
     assert ran.error is None, ran.text
-    assert f"depend on `stepladder[local] @ git+file://{library.folder}@{library.commits['0.2.0']}`" in ran.text
+    assert f"should depend on `stepladder[local] @ git+file://{library.folder}@{library.commits['0.2.0']}`" in ran.text
 
 
 def test_an_answer_that_the_new_version_does_not_take_is_named(project):
