@@ -61,10 +61,15 @@ def _diagnostics(error: BaseException) -> list[str]:
 
 
 def with_facts(entry: ReleaseEntry, error: BaseException) -> ReleaseEntry:
-    """Return an entry with what is kept of an error, and mark the error as recorded."""
-    vars(error)[_RECORDED] = True
+    """Return an entry with what is kept of an error, which needs no other then."""
+    needs_no_entry(error)
     known = facts(error)
     return replace(entry, cause=known.cause, error_kind=known.kind, failed_step=known.step, detail=known.detail)
+
+
+def needs_no_entry(error: BaseException) -> None:
+    """Note of an error that the ledger, or the lock, says what it is about: `recorded` writes nothing then."""
+    vars(error)[_RECORDED] = True
 
 
 @contextlib.contextmanager

@@ -170,12 +170,14 @@ def _write_down(rung: Rung, entry: ReleaseEntry, current: Current, bad: tuple[st
     except StepladderError:
         raise
     except Exception as error:
-        raise StepladderError(
+        problem = StepladderError(
             f"version {current.version} serves {rung.target}, verified, but the ledger could not be written: "
             f"{error_code(error) or error}",
             kind="ledger-not-written",
             hint="run the same command again: it finds the version in place and writes it down",
-        ) from error
+        )
+        failed_run.needs_no_entry(problem)  # the lock says what is to be written
+        raise problem from error
     rung.lock.given_back()
 
 
