@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 
+import everything
 import example_projects
 import pytest
 import roles
 import yaml
-from shell import ACCOUNT
+from shell import ACCOUNT, REGION
 
 pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(900)]
 
@@ -33,6 +34,24 @@ CHECKS = """def is_a_report(answer):
 """
 
 
+GUARDED = """resource "aws_dynamodb_table" "guarded" {
+  name                        = "${var.project}-${var.environment}-guarded"
+  billing_mode                = "PAY_PER_REQUEST"
+  deletion_protection_enabled = true
+  hash_key                    = "id"
+
+  attribute {
+    name = "id"
+    type = "S"
+  }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+"""
+
+
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
     """A project on both rungs, production in another account, on a local cloud of its own."""
@@ -46,6 +65,7 @@ def shell(tmp_path_factory):
     case.write_text(json.dumps(json.loads(case.read_text("utf-8")) | {"check": "checks.py:is_a_report"}), "utf-8")
     case.with_name("checks.py").write_text(CHECKS, "utf-8")
     (project.folder / "invoke.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    (project.folder / "terraform" / "service" / "guarded.tf").write_text(GUARDED, "utf-8")
     with project.local_cloud():
         roles.make_deployer(project.client("iam", "production"), ACCOUNT)
         yield project
@@ -107,3 +127,43 @@ def test_an_audit_of_it_reads_both_accounts_and_finds_every_promise_held(shell):
     assert {promise["state"] for promise in audited["promises"]} == {"held"}
     assert audited["steps"] > 10
     assert "there is no promotion 'nothing'" in shell.inv("promote.audit nothing", code=2).stderr
+
+
+def named(shell, environment):
+    """Return the listings of an environment's account and region in which the project is named."""
+    import boto3
+    from botocore.config import Config
+
+    account, region = shell.locations.get(environment, (ACCOUNT, REGION))
+    listed = everything.read(
+        lambda service: boto3.client(
+            service,
+            endpoint_url=shell.env["AWS_ENDPOINT_URL"],
+            region_name=region,
+            aws_access_key_id=account,
+            aws_secret_access_key=shell.env["AWS_SECRET_ACCESS_KEY"],
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+    )
+    return {what for what, answer in listed.items() if "nightly-report" in json.dumps(answer, default=str)}
+
+
+def test_all_of_it_is_destroyed_in_both_accounts_past_every_guard(shell):
+    uploads = f"nightly-report-staging-{ACCOUNT}-uploads"
+    shell.client("s3").put_object(Bucket=uploads, Key="a report", Body=b"data")
+    for environment in ("staging", "production"):
+        assert {"lambda:ListFunctions", "s3:ListBuckets", "iam:ListRoles", "dynamodb:ListTables"} <= named(
+            shell, environment
+        )
+    assert "production stands on staging" in shell.inv("destroy --env staging", code=4).stderr
+    assert "nobody can be asked here" in shell.inv("destroy --all", code=4).stderr
+    shell.inv("destroy --env production --confirm production")
+    record = shell.record("destroy --all --confirm nightly-report")
+    assert [report["environment"] for report in record["reports"]] == [
+        "staging",
+        f"{ACCOUNT} {REGION}",
+        f"{PRODUCTION['account']} {PRODUCTION['region']}",
+    ]
+    assert named(shell, "staging") == set()
+    assert named(shell, "production") == set()
+    assert shell.record("destroy --all --confirm nightly-report")["result"] == "unchanged"
