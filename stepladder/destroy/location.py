@@ -7,7 +7,7 @@ a state with less in it, a bucket without a state, or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from stepladder.promotion.delivery import ROOT as DELIVERY
 from stepladder.releases.plan import FOUNDATION
 from stepladder.releases.rung import Rung
 from stepladder.terraform import destroying, emptying, roots, state_file
+from stepladder.terraform.destroying import DestroyOutcome
 from stepladder.terraform.state_file import StateResource
 
 _PROVIDER = "aws_iam_openid_connect_provider"
@@ -43,9 +44,13 @@ _SECONDS = 60.0
 
 @dataclass
 class LocationDestroyer:
-    """What is left of a project in an account and region once its environments are gone. `rung` is one of them."""
+    """What is left of a project in an account and region once its environments are gone. `rung` is one of them.
+
+    `terraform` destroys a root, as `destroying.destroy`.
+    """
 
     rung: Rung
+    terraform: Callable[..., DestroyOutcome] = destroying.destroy
     report: DestroyReport = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,7 +116,7 @@ class LocationDestroyer:
             if not before:
                 step.skip("Terraform has no state of it")
                 return
-            outcome = destroying.destroy(rung.settings, rung.environment, DELIVERY, aws=rung.aws, step=step)
+            outcome = self.terraform(rung.settings, rung.environment, DELIVERY, aws=rung.aws, step=step)
             step.done(f"{len(outcome.destroyed)} destroyed")
         self.report.gone += gone
 
@@ -148,7 +153,7 @@ class LocationDestroyer:
             shared = self._shared_providers(before)
             stays = {each.address for each in before if each.address in shared or self._is_of_state_bucket(each)}
             gone = inventory.resources(rung, [each for each in before if each.address not in stays])
-            outcome = destroying.destroy(
+            outcome = self.terraform(
                 rung.settings,
                 rung.environment,
                 FOUNDATION,

@@ -24,6 +24,7 @@ from stepladder.core.console import Console
 from stepladder.core.errors import LockedError, RefusedError
 from stepladder.destroy import refusals
 from stepladder.destroy.environment import EnvironmentDestroyer
+from stepladder.destroy.location import LocationDestroyer
 from stepladder.ledger import destruction, schema
 from stepladder.releases.rung import Rung
 from stepladder.settings.previews import PreviewSettings
@@ -350,3 +351,97 @@ def test_a_preview_keeps_what_all_previews_share_and_is_unlisted_last(furnished:
     assert report.result == "destroyed"
     assert rung.ledger.previews() == {}
     assert not EnvironmentDestroyer(rung).is_present
+
+
+class Foundation:
+    """What a project shares in a location, made by API, with the state that Terraform would have of it."""
+
+    def __init__(self, furnished: Furnished, name: str) -> None:
+        self.client, self.aws = furnished.project.client, furnished.aws
+        self.settings = replace(furnished.project.settings, project=name)
+        self.names = names = self.settings.names("staging")
+        s3 = self.client("s3")
+        for bucket in (names.state_bucket, names.artifacts_bucket):
+            s3.create_bucket(Bucket=bucket)
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+            s3.put_object(Bucket=bucket, Key="anything", Body=b"one")
+            s3.put_object(Bucket=bucket, Key="anything", Body=b"two")
+        self.client("dynamodb").create_table(
+            TableName=names.ledger_table,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk")],
+            DeletionProtectionEnabled=True,
+        )
+        item = {"pk": {"S": "digest#x"}, "sk": {"S": "bad"}}
+        self.client("dynamodb").put_item(TableName=names.ledger_table, Item=item)
+        self.client("ecr").create_repository(repositoryName=names.repository)
+        self.client("logs").create_log_group(logGroupName=f"/aws/lambda/{name}-pipeline-verify")
+        self.write(
+            "foundation",
+            [
+                ("aws_s3_bucket", {"bucket": names.state_bucket}),
+                ("aws_s3_bucket_versioning", {"bucket": names.state_bucket}),
+                ("aws_s3_bucket", {"bucket": names.artifacts_bucket}),
+                ("aws_dynamodb_table", {"name": names.ledger_table, "deletion_protection_enabled": True}),
+                ("aws_ecr_repository", {"name": names.repository}),
+            ],
+        )
+
+    def write(self, root: str, resources: list[tuple[str, dict[str, Any]]]) -> None:
+        kinds = [
+            {"mode": "managed", "type": kind, "name": f"this{number}", "instances": [{"attributes": given}]}
+            for number, (kind, given) in enumerate(resources)
+        ]
+        body = json.dumps({"version": 4, "resources": kinds}).encode()
+        self.client("s3").put_object(Bucket=self.names.state_bucket, Key=self.names.state_key(root), Body=body)
+
+    def terraform(self, _settings: Any, env: str, root: str, *, aws: Any, step: Any, leave: Any) -> DestroyOutcome:
+        at = roots.root_of(self.settings, env, root)
+        state = state_file.read(aws, at) or ()
+        owned = [each for each in state if not leave(each)]
+        guards.lift(aws, at, owned, step)
+        for each in owned:
+            if each.type == "aws_ecr_repository":
+                self.client("ecr").delete_repository(repositoryName=each.text("name"))
+            else:
+                _DELETES[each.type](self, each)
+        self.write(root, [])
+        return DestroyOutcome((), tuple(each.address for each in state if leave(each)))
+
+    def destroy(self, console: Console | None = None) -> Any:
+        rung = Rung(self.settings, "staging", self.aws, console or Console(err=io.StringIO(), live=False), "test")
+        return LocationDestroyer(rung, terraform=self.terraform).run()
+
+    def left(self, furnished: Furnished) -> set[str]:
+        listed = everything.read(furnished.once, ("dynamodb", "ecr", "logs", "s3"))
+        return {what for what, answer in listed.items() if self.names.project in json.dumps(answer, default=str)}
+
+
+def test_what_a_location_shares_goes_with_the_bucket_of_its_own_state_last_wherever_it_is_killed(
+    furnished: Furnished,
+) -> None:
+    foundation = Foundation(furnished, f"{furnished.project.name}f")
+    for step in ("delivery", "log groups", "foundation", "state bucket"):
+        with pytest.raises(Interrupted):
+            foundation.destroy(Killed(step))
+        assert "s3:ListBuckets" in foundation.left(furnished)
+    report = foundation.destroy()
+    assert [(each.what, each.name) for each in report.gone] == [("bucket", foundation.names.state_bucket)]
+    assert foundation.left(furnished) == set()
+    assert foundation.destroy().result == "unchanged"
+
+
+def test_a_bucket_that_has_lost_its_state_goes_and_a_ledger_without_a_state_is_refused(furnished: Furnished) -> None:
+    foundation = Foundation(furnished, f"{furnished.project.name}g")
+    names, s3 = foundation.names, foundation.client("s3")
+    s3.delete_object(Bucket=names.state_bucket, Key=names.state_key("foundation"))
+    console = Console(err=io.StringIO(), live=False)
+    destroyer = LocationDestroyer(Rung(foundation.settings, "staging", foundation.aws, console, "test"))
+    with pytest.raises(RefusedError, match="the foundation's state is not"):
+        destroyer.check_state()
+    foundation.client("dynamodb").update_table(TableName=names.ledger_table, DeletionProtectionEnabled=False)
+    foundation.client("dynamodb").delete_table(TableName=names.ledger_table)
+    destroyer.check_state()
+    destroyer.run()
+    assert not destroyer.has_bucket

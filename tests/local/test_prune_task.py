@@ -1,4 +1,4 @@
-"""`inv image.prune` as a person runs it, on the local cloud."""
+"""`inv image.prune` and `inv function.prune` as a person runs them, on the local cloud."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 from live_project import LiveProject
+
+from stepladder.aws_lambda.lambda_function import LambdaFunction
+from stepladder.core.clock import Clock
+from stepladder.releases.version_users import CALLED, VersionUsers
 
 pytestmark = [pytest.mark.cloud, pytest.mark.e2e]
 
@@ -46,3 +50,20 @@ def test_an_image_that_nothing_runs_goes_and_what_is_live_answers_on(cloud: Any,
 
     wrong = live.inv(*every, "--yes", "--keep", "2", "--json")
     assert (wrong.code, wrong.json["error"]) == (2, "--keep is 2")
+
+    versions = live.inv("function.prune", "--env", "staging", "--min-age-hours", "0", "--keep", "5", "--json")
+    assert versions.code == 0, versions.err
+    assert versions.json["result"] == "unchanged", "the newest five are kept"
+    client = live.cloud.client("lambda")
+    function = LambdaFunction(client, f"{live.name}-staging")
+    users = VersionUsers(client, Clock())
+    assert users.of(function.name, function.versions(), callers=True) == {}
+    client.add_permission(
+        FunctionName=function.name,
+        Qualifier="1",
+        StatementId="partner",
+        Action="lambda:InvokeFunction",
+        Principal="222222222222",
+    )
+    assert users.of(function.name, function.versions(), callers=True) == {"1": CALLED}
+    assert users.of(function.name, function.versions(), callers=False) == {}
