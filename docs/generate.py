@@ -34,6 +34,7 @@ from stepladder.settings.trigger_settings import tables
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import agents
 import aws_recorded
 import ci_permissions
 import cookiecutter_text
@@ -120,6 +121,8 @@ VARIABLES = {
     "STEPLADDER_LAMBDA_MOST_IDLE": "local cloud: how many idle execution environments stay warm at most",
     "STEPLADDER_LAMBDA_SETTLE_SECONDS": "local cloud: how long a function is `Pending` or its update `InProgress`",
     "STEPLADDER_LAUNCHER": "local cloud: run functions as `process` or `container`",
+    "STEPLADDER_QUIET": "true: only data, warnings, questions, failed steps and errors are printed, for scripts and "
+    "coding agents",
     "STEPLADDER_REGISTRY": "the registry's address in place of the one that ECR names, for other emulators",
     "STEPLADDER_SHARED_PROVIDER": "0: each Terraform command starts an AWS provider of its own",
     "STEPLADDER_TERRAFORM": "the Terraform executable, and no other",
@@ -389,6 +392,7 @@ def documents() -> dict[Path, str]:
         exit_codes.PAGE: exit_codes.page(EXIT_CODES),
         module_tables.PAGE: module_tables.page(),
         ROOT / public_api.FILE: public_api.text(ROOT, tasks(), json_reference.documents(ROOT, tasks())),
+        ROOT / agents.PAGE: agents.page(ROOT, tasks(), EXIT_CODES),
         ROOT / ci_permissions.PAGE: ci_permissions.page(ROOT),
         ROOT / "docs" / "decisions" / "README.md": decisions(),
         ROOT / "docs" / "reference" / "ledger.md": ledger(),

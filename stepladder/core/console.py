@@ -5,6 +5,8 @@ terminal and never needed to understand a line (https://no-color.org). Rules aft
 
 A stream is drawn on only when a person looks at it: it is a terminal that knows control codes, and `CI` isn't set (some
 runners give a job a pseudo-terminal and keep every frame in its log). A table fits any terminal's width, or `COLUMNS`.
+
+With `STEPLADDER_QUIET` only data, warnings, questions, failed steps and errors are printed.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _LABEL = 12
 _CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # a terminal would obey some of them
 _TRIES = 3
+QUIET = "STEPLADDER_QUIET"
+_NO = frozenset({"", "0", "false", "no"})
 _NOBODY = frozenset({errno.EIO, errno.EPIPE})  # what a closed terminal answers, and a pipe that nobody reads
 
 
@@ -52,7 +56,8 @@ class Console:
     ) -> None:
         self._err = err or sys.stderr
         self._out = out or sys.stdout
-        self.live = is_watched(self._err) if live is None else live
+        self._silent = os.environ.get(QUIET, "").strip().lower() not in _NO
+        self.live = (is_watched(self._err) and not self._silent) if live is None else live
         colours = not os.environ.get("NO_COLOR")
         self._colour = self.live and colours
         self._colour_data = is_watched(self._out) and colours
@@ -75,7 +80,8 @@ class Console:
 
     def line(self, text: str = "") -> None:
         """Print one line for the person."""
-        self._print(f"{self._subject}{text}" if text else "")
+        if not self._silent:
+            self._print(f"{self._subject}{text}" if text else "")
 
     def _print(self, text: str) -> None:
         with self._lock:
@@ -116,6 +122,10 @@ class Console:
 
     def hint(self, text: str) -> None:
         """Print what to do next."""
+        if not self._silent:
+            self._print_hint(text)
+
+    def _print_hint(self, text: str) -> None:
         self._print(f"{self.paint('hint:', 'cyan')} {self._subject}{text}")
 
     def data(self, text: str) -> None:
@@ -266,6 +276,8 @@ class Console:
             spinner.join()
 
     def _finish(self, step: Step, seconds: float) -> None:
+        if self._silent and step.mark != "fail":
+            return
         symbol, colour = {"ok": ("✓", "green"), "skip": ("·", "dim"), "fail": ("✗", "red")}[step.mark]
         took = "" if step.mark == "skip" else self.paint(f"  {seconds:.1f} s", "dim")
         detail = f"{self._subject}{step.detail}"
@@ -288,6 +300,8 @@ class Console:
                 self._write("\r\x1b[2K")
 
     def _beat(self, step: Step, started: float) -> None:
+        if self._silent:
+            return
         with contextlib.suppress(OSError, ValueError):  # nobody reads any more: the main thread finds out
             self._print(f"… {step.name:<{_LABEL}} {self._subject}{step.live}  {time.monotonic() - started:.0f} s")
 
@@ -296,14 +310,15 @@ class Console:
 
         `explained_by` is a command that says more of the error's kind, where there is one.
         """
-        self.line(f"{self.paint('error:', 'red')} {plain(error.message)} {self.paint(f'[{error.kind}]', 'dim')}")
+        kind = self.paint(f"[{error.kind}]", "dim")
+        self._print(f"{self._subject}{self.paint('error:', 'red')} {plain(error.message)} {kind}")
         for problem in error.problems:
-            self.line(f"  - {plain(problem)}")
+            self._print(f"{self._subject}  - {plain(problem)}")
         if error.hint:
-            self.line()
-            self.hint(error.hint)
+            self._print("")
+            self._print_hint(error.hint)
         if explained_by:
-            self.line(self.paint(f"help: `{explained_by}`", "dim"))
+            self._print(f"{self._subject}{self.paint(f'help: `{explained_by}`', 'dim')}")
         if self.as_json:
             self.json(
                 {

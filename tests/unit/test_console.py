@@ -298,3 +298,30 @@ def test_an_address_that_fits_or_that_nobody_watches_is_printed_whole(monkeypatc
         err = io.StringIO()
         Console(err=err, live=live, width=width).link("the page", url)
         assert err.getvalue() == f"{printed}\n"
+
+
+def test_a_quiet_console_prints_data_warnings_failures_and_errors_only(streams, monkeypatch):
+    monkeypatch.setenv("STEPLADDER_QUIET", "1")
+    out, err = streams
+    console = Console(out=out, err=err, live=False)
+    console.line("progress")
+    console.heading("a part")
+    console.hint("and now")
+    with console.step("image") as step:
+        step.done("built")
+    with pytest.raises(StepladderError), console.step("smoke"):
+        raise StepladderError("it failed")
+    console.warn("mind that")
+    console.data("a row")
+    console.error(StepladderError("it failed", hint="run `inv status`"), explained_by="inv explain failed")
+    assert out.getvalue() == "a row\n"
+    lines = [line for line in err.getvalue().splitlines() if line]
+    assert [line.split()[0] for line in lines] == ["✗", "warning:", "error:", "hint:", "help:"]
+
+
+@pytest.mark.parametrize("value", ["", "0", "false", "No"])
+def test_quiet_may_be_switched_off_by_its_variable(streams, monkeypatch, value):
+    monkeypatch.setenv("STEPLADDER_QUIET", value)
+    out, err = streams
+    Console(out=out, err=err, live=False).line("progress")
+    assert err.getvalue() == "progress\n"

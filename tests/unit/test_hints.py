@@ -31,7 +31,7 @@ SOURCES = [
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 DOCS = [page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "decisions"]  # these tell the past
 PAGES += sorted(DOCS)
-PAGES += sorted((ROOT / "template").rglob("README.md"))
+PAGES += sorted((ROOT / "template").rglob("README.md")) + sorted((ROOT / "template").rglob("AGENTS.md"))
 PAGES.remove(ROOT / "docs" / "reference" / "errors.md")  # made of the messages, with gaps in them
 COMMAND = re.compile(r"\binv(?:oke)? [a-z]")
 ANY = "1"  # stands for what is only known when a message is made: it will do for text and numbers
