@@ -36,7 +36,7 @@ _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _LABEL = 12
 _CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # a terminal would obey some of them
 _TRIES = 3
-QUIET = "STEPLADDER_QUIET"
+SILENT = "STEPLADDER_QUIET"
 _NO = frozenset({"", "0", "false", "no"})
 _NOBODY = frozenset({errno.EIO, errno.EPIPE})  # what a closed terminal answers, and a pipe that nobody reads
 
@@ -56,7 +56,7 @@ class Console:
     ) -> None:
         self._err = err or sys.stderr
         self._out = out or sys.stdout
-        self._silent = os.environ.get(QUIET, "").strip().lower() not in _NO
+        self._silent = os.environ.get(SILENT, "").strip().lower() not in _NO
         self.live = (is_watched(self._err) and not self._silent) if live is None else live
         colours = not os.environ.get("NO_COLOR")
         self._colour = self.live and colours
