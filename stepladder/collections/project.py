@@ -37,12 +37,15 @@ def test(context: Any, only: str = "", env: str = "", function: str = "") -> Non
     help={
         "function": "Name of the function whose packages to lock, `main` for the own one; default: all.",
         "upgrade": "Lock the newest versions that requirements.in allows.",
-    }
+        "check": "Check the lock and write nothing; exit 1 for a known vulnerability, 6 when that is unknown.",
+        "json": "Print one JSON record of the check.",
+    },
+    prints="stepladder.commands.audit_report:LockCheckRecord",
 )
-def lock(context: Any, function: str = "", upgrade: bool = False) -> None:
-    """Lock what function/requirements.in asks for, with hashes, for every platform."""
-    from stepladder.commands.lock import write_all
+def lock(context: Any, function: str = "", upgrade: bool = False, check: bool = False, json: bool = False) -> None:
+    """Lock what function/requirements.in asks for, with hashes, for every platform; name known vulnerabilities."""
+    from stepladder.commands.lock import run
     from stepladder.core.console import Console
     from stepladder.settings.load import from_context
 
-    write_all(from_context(context), Console(), function, upgrade=upgrade)
+    run(from_context(context), Console(as_json=json), function, upgrade=upgrade, check=check)

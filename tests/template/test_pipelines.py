@@ -44,9 +44,10 @@ DEFAULT_BRANCH = (
 )
 """What comes before those in the job that runs nothing of a merge request."""
 GITHUB = {
-    *("actions/setup/action.yml", "workflows/drift.yml", "workflows/ladder.yml", "workflows/preview.yml", "zizmor.yml"),
+    *("actions/setup/action.yml", "workflows/drift.yml", "workflows/ladder.yml", "workflows/packages.yml"),
+    *("workflows/preview.yml", "zizmor.yml"),
 }
-NO_AWS = {"check", "comment", "issue", "preview_comment", "sweep_comment"}
+NO_AWS = {"check", "comment", "issue", "packages", "preview_comment", "sweep_comment"}
 MAY_WRITE = {
     **{name: {"pull-requests"} for name in ("comment", "preview_comment", "sweep_comment")},
     "issue": {"issues"},

@@ -83,7 +83,8 @@ resource "aws_ecr_lifecycle_policy" "previews" {
       action       = { type = "expire" }
       description  = "Keep the newest images of previews"
       rulePriority = 1
-      selection    = { countNumber = 3000, countType = "imageCountMoreThan", tagStatus = "any" }
+      # Images have tags. What refers to them has none: it isn't counted, and ECR deletes it with its image.
+      selection = { countNumber = 3000, countType = "imageCountMoreThan", tagPatternList = ["*"], tagStatus = "tagged" }
     }]
   })
 }
