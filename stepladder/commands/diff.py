@@ -147,8 +147,9 @@ class Diff:
         smoke = _smoke(view, ledger) if live else SmokeDiff(UNKNOWN, why="nothing is served yet")
         configuration = diff_configuration.unreleased(ledger, served, latest)
         name = view.settings.name_of_function or MAIN
-        changed = image.state != SAME or configuration or smoke.state not in {SAME, UNKNOWN}
-        state = (CHANGED if changed else UNCHANGED) if live else FIRST
+        nothing = how == PROMOTION and image.state == UNKNOWN  # the lowest rung serves nothing that could be promoted
+        changed = not (image.state == SAME or nothing) or configuration or smoke.state not in {SAME, UNKNOWN}
+        state = FIRST if not live and not nothing else CHANGED if changed else UNCHANGED
         return FunctionDiff(name, state, alias.version if alias and live else "", image, smoke, configuration)
 
     def _image(

@@ -55,7 +55,7 @@ def _function(console: Console, diff: EnvironmentDiff, each: FunctionDiff, *, na
         what = f"would get {short(each.image.after)}" if each.image.after else "would get its first release"
         console.data(f"{where}: nothing is released yet; it {what}")
     else:
-        version = f"version {each.version} is served"
+        version = f"version {each.version} is served" if each.version else "nothing is released yet"
         console.data(f"{where}: {version}; {'no change' if each.state == UNCHANGED else 'would change:'}")
     rows = [*_image(each.image), *_configuration(each), *_smoke(each)]
     if rows and each.state != FIRST:

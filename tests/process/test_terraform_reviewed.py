@@ -221,3 +221,18 @@ def test_a_plan_file_that_is_not_there_is_bad_input(terraform_harness: Terraform
     for missing in (file, tmp_path / "new"):
         with pytest.raises(BadInputError, match="there is no plan file"):
             saved_plan.take(terraform_harness.at, missing)
+
+
+def test_a_plan_that_is_thrown_away_is_reviewed_without_a_lock_and_leaves_nothing(
+    terraform_harness: TerraformHarness,
+) -> None:
+    planned(terraform_harness, table={"name": "1", "password": "hunter2"})
+    before = dict(terraform_harness.aws.objects)
+    made = terraform.reviewed(*terraform_harness.where, aws=terraform_harness.aws)  # type: ignore[arg-type]
+    (created,) = made.changes
+    assert (created.address, created.action, made.counts.add) == (TABLE, "create", 1)
+    assert "hunter2" not in json.dumps(made.record())
+    (argv,) = [call["argv"] for call in terraform_harness.fake.calls if call["argv"][0] == "plan"]
+    assert "-lock=false" in argv
+    assert not list(terraform_harness.at.work_dir.rglob("*.tfplan"))
+    assert terraform_harness.aws.objects == before

@@ -79,6 +79,10 @@ class Shell:
         """Run a task with `--json`; return what it prints."""
         return json.loads(self.inv(f"{command} --json", code).stdout)
 
+    def differs(self, environment: str) -> Any:
+        """Return what `inv diff` says of an environment that something would change in; flags may follow its name."""
+        return self.record(f"diff --env {environment}", 2)
+
     def statuses(self) -> dict[str, dict[str, Any]]:
         """Return what each environment serves."""
         return {row["environment"]: row for row in self.record("status")}

@@ -199,7 +199,9 @@ def test_a_rung_above_takes_what_the_lowest_serves(bench: DiffHarness, monkeypat
     assert [(each.name, each.before, each.after) for each in image.packages] == [("a", "2", "1")]
     assert [len(image.added), len(image.removed)] == [1, 1]
     monkeypatch.setattr(diff, "_lowest", lambda _view: None)
-    assert bench.look().functions[0].image.state == "unknown"
+    nothing = bench.look()
+    assert (nothing.functions[0].image.state, nothing.differs) == ("unknown", False)
+    assert "serves nothing yet" in table(bench, nothing) + bench.printed
 
 
 def test_json_is_the_whole_comparison(bench: DiffHarness) -> None:
