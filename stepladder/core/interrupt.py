@@ -1,9 +1,10 @@
-"""Ctrl-C, noted as well as raised: Python drops an exception that comes while it finalises an object."""
+"""Ctrl-C, noted as well as raised: Python drops an exception that comes while it finalises an object, and prints it."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -18,8 +19,14 @@ def noted() -> Iterator[threading.Event]:
         interrupted.set()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, note)
+    def drop(unraisable: sys.UnraisableHookArgs) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):  # that one is noted
+            hook(unraisable)
+
+    before, hook = signal.signal(signal.SIGINT, note), sys.unraisablehook
+    sys.unraisablehook = drop
     try:
         yield interrupted
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGINT, before)

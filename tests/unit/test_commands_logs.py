@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import signal
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from fakes.pipeline import target
 from stepladder.aws_lambda import log_group
 from stepladder.aws_lambda.log_group import LogGroup
 from stepladder.commands import logs
+from stepladder.core import interrupt
 from stepladder.core.clock import Clock
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, ExitCode, InterruptedRunError, StepladderError
@@ -340,3 +342,15 @@ def test_any_other_since_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(BadInputError, match=r"allowed: how long ago|still to come") as refusal:
         seconds(text, NOW)
     assert refusal.value.hint == "for example `--since 15m`"
+
+
+def test_an_interrupt_that_python_drops_is_noted_and_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[type[BaseException]] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda args: printed.append(args.exc_type))
+    with interrupt.noted() as interrupted:
+        for kind in (KeyboardInterrupt, ValueError):
+            sys.unraisablehook(SimpleNamespace(exc_type=kind))  # type: ignore[arg-type]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert interrupted.is_set()
+    assert printed == [ValueError]
