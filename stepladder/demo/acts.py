@@ -85,7 +85,7 @@ ACTS = (
     Act("Nothing has changed, so nothing is done", nothing_new),
     Act("Production, for the first time", promotion_acts.production),
     Act("Up the ladder: a canary on production", promotion_acts.canary),
-    Act("A broken version is caught, and production put back", promotion_acts.broken),
+    Act("A broken version is caught, and production is rolled back", promotion_acts.broken),
     Act("Back on staging too", promotion_acts.back),
 )
 

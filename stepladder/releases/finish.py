@@ -137,7 +137,7 @@ def undo(rung: Rung, entry: ReleaseEntry, before: Alias, moved: Alias, why: str)
     except Exception as error:
         reason = getattr(error, "message", "") or error_code(error) or repr(error)
         problem = RollbackFailedError(
-            f"{rung.names.function} serves version {entry.version}, and it could not be put back to {before.version}: "
+            f"{rung.names.function} serves version {entry.version}, and it could not be restored to {before.version}: "
             f"{reason}",
             hint=f"see what it serves: `inv status {rung.flags}`; then return it: `inv rollback {rung.flags}`",
         )

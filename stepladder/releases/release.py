@@ -201,10 +201,10 @@ def _restore(rung: Rung, before: FunctionState, failed: FunctionState) -> str:
         rung.function.update_code(before.image_uri, failed.revision)
         restored = rung.function.wait_settled()
     except Exception as error:  # noqa: BLE001 - what failed first is what matters
-        return f"$LATEST could not be put back ({error_code(error) or type(error).__name__}); no traffic goes there"
+        return f"$LATEST could not be restored ({error_code(error) or type(error).__name__}); no traffic goes there"
     if restored.update == "Failed":
-        return f"$LATEST could not be put back ({restored.update_reason}); no traffic goes there"
-    return f"$LATEST was put back to {short(before.digest) or before.image_uri}"
+        return f"$LATEST could not be restored ({restored.update_reason}); no traffic goes there"
+    return f"$LATEST was restored to {short(before.digest) or before.image_uri}"
 
 
 def _publish(rung: Rung, target: ReleaseTarget, settled: FunctionState, rel: str) -> FunctionState:

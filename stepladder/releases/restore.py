@@ -42,7 +42,7 @@ def check_alias(rung: Rung) -> None:
             f"alias {names.ALIAS} of {rung.names.function} was deleted, and Terraform would make it on $LATEST, "
             "which nobody has tested",
             kind="alias-missing",
-            hint=f"put it back on version {version} and apply: `inv deploy {rung.flags}`",
+            hint=f"return it to version {version} and apply: `inv deploy {rung.flags}`",
         )
 
 
@@ -77,7 +77,7 @@ def deleted(rung: Rung) -> RefusedError | None:
             f"nothing is live on {rung.target}: alias {names.ALIAS} of {rung.names.function} was deleted; "
             f"it served version {current.version}",
             kind="alias-missing",
-            hint=f"put it back on version {current.version}: {restored}",
+            hint=f"return it to version {current.version}: {restored}",
         )
     gone = f"version {current.version}, which it served, is gone" if rung.function.read() else "it was deleted"
     return RefusedError(
@@ -125,7 +125,7 @@ def put_back(rung: Rung, ledger: Snapshot, version: str) -> Alias:
             made = aliases.move(
                 rung.lambda_client, rung.names.function, version, revision=alias.revision, clock=rung.clock
             )
-            step.done(f"{names.ALIAS} was on $LATEST; put back on version {version}")
+            step.done(f"{names.ALIAS} was on $LATEST; returned to version {version}")
         return made
 
 

@@ -184,7 +184,7 @@ class Rung:
             where = self.flags
             hint = f"return to the release before: `inv rollback {where} --to {current.release_id}`"
             if not self.has_image(current.digest):
-                hint = f"its image is gone from ECR; put it back on version {current.version}, then release: "
+                hint = f"its image is gone from ECR; return it to version {current.version}, then release: "
                 hint += f"`inv deploy {where} --force`"
             raise RefusedError(
                 "the alias was put on $LATEST, where an untested image would get traffic at once",

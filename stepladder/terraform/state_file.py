@@ -50,7 +50,7 @@ def read(aws: Aws, at: Root) -> tuple[StateResource, ...] | None:
         raise StepladderError(
             f"the state of {at.label} can't be read: it is no state as Terraform writes it",
             kind="no-state",
-            hint="put back a version of it in S3 that is one; "
+            hint="restore a version of it in S3 that is one; "
             f"`inv unlock --env {at.environment.name}` shows whether somebody works on it",
         ) from error
 

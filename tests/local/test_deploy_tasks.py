@@ -168,7 +168,7 @@ def test_an_update_that_fails_gives_latest_its_image_back_and_the_next_deploy_su
     assert done.code == 1, done.err
     assert "could not take the image" in done.err
     assert "a bad day" in done.err
-    assert "$LATEST was put back to" in done.err
+    assert "$LATEST was restored to" in done.err
     assert (project.version, project.answer(), code()) == (version, before, image)
     assert project.deploy().code == 0
     assert project.answer() == "through a failed update"

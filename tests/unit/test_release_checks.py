@@ -66,7 +66,7 @@ def test_an_image_that_lambda_can_t_take_is_explained_and_latest_is_put_back(liv
     live.function.outcome = lambda uri: "Failed" if uri.endswith(digest("two")) else "Successful"
     with pytest.raises(StepladderError, match=r"not an image \(InvalidImage\)") as caught:
         live.deploy()
-    assert "was put back" in caught.value.hint
+    assert "was restored" in caught.value.hint
     assert live.function.latest
     assert live.function.latest["ImageUri"] == f"{REPOSITORY}@{digest('one')}"
     assert live.serves == digest("one")

@@ -208,7 +208,7 @@ def test_what_needs_a_deleted_alias_says_that_it_was_deleted_and_what_restores_i
         with pytest.raises(RefusedError, match="alias live of hello-staging was deleted; it served version 1") as gone:
             command()
         assert gone.value.kind == "alias-missing"
-        assert gone.value.hint == "put it back on version 1: `inv deploy --env staging`"
+        assert gone.value.hint == "return it to version 1: `inv deploy --env staging`"
     (row,) = [found.row(0) for found in status.read([rung])]
     assert row[6] == "its alias was deleted"
     live.deploy(no_smoke=True)
