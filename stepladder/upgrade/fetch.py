@@ -14,7 +14,7 @@ from pathlib import Path
 from stepladder import __version__
 from stepladder.core import git, process, resources
 from stepladder.core.errors import BadInputError, NotReadyError
-from stepladder.upgrade.pin import VersionSource
+from stepladder.upgrade.pin import VersionSource, without_credentials
 
 _DEADLINE = 120.0
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -141,10 +141,10 @@ def _exported(source: VersionSource, into: Path, repositories: Sequence[CommitSt
         try:
             folder = repository.holding(source.ref)
         except NotReadyError as error:
-            reasons.append(f"{repository.address}: {error.message}")
+            reasons.append(f"{without_credentials(repository.address)}: {error.message}")
             continue
         if folder is None:
-            reasons.append(f"{repository.address} lacks it")
+            reasons.append(f"{without_credentials(repository.address)} lacks it")
             continue
         packed = into / "files.tar"
         _git(folder, "archive", "--format=tar", "-o", str(packed), source.ref)

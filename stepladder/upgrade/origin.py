@@ -152,9 +152,9 @@ def _of_git(current: VersionSource, ref: str, cache: Path, wanted: str) -> Versi
         commit = repository.commit_of(ref)
         if not commit:
             raise BadInputError(
-                f"{current.address} has no version, tag, branch or commit {ref}",
+                f"{current.shown} has no version, tag, branch or commit {ref}",
                 kind="unknown-version",
-                hint=f"its tags: `git ls-remote --tags {current.address}`",
+                hint=f"its tags: `git ls-remote --tags {current.shown}`",
             )
         return VersionSource("git", current.address, commit)
     refs = _tags(repository)

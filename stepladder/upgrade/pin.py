@@ -30,9 +30,14 @@ class VersionSource:
     address: str = ""
     ref: str = ""
 
+    @property
+    def shown(self) -> str:
+        """The address without a user and a password."""
+        return without_credentials(self.address)
+
     def __str__(self) -> str:
-        repository = self.address or "stepladder"
-        return f"{repository}{'==' if self.kind == 'index' else '@'}{self.ref}" if self.ref else repository
+        name = self.shown or "stepladder"
+        return f"{name}{'==' if self.kind == 'index' else '@'}{self.ref}" if self.ref else name
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,13 @@ def parse(text: str) -> LibraryPin | None:
         exact = re.fullmatch(r"===?\s*([\w.!+]+)", rest)
         source = VersionSource("index", ref=exact[1] if exact else "")
     return LibraryPin(text, source, (match["extras"] or "").strip(), match["marker"] or "")
+
+
+def without_credentials(address: str) -> str:
+    """Return a web address without its user and password, which belong in no file and no message."""
+    parts = urlsplit(address)
+    is_web = parts.scheme in {"http", "https"}
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if is_web else address
 
 
 def source_of(address: str) -> VersionSource:

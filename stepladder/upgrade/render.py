@@ -66,4 +66,4 @@ def render(
 
 def template_of(source: VersionSource) -> str:
     """Return how `.cruft.json` names a source."""
-    return f"stepladder=={source.ref}" if source.kind == "index" else source.address
+    return f"stepladder=={source.ref}" if source.kind == "index" else source.shown

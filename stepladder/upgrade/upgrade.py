@@ -42,6 +42,7 @@ def upgrade(project: Path, options: UpgradeOptions, console: Console) -> None:
         raise NotReadyError("there is no git on PATH", kind="no-git", hint=hint)
     made = origin.read(project)
     if options.resolved:
+        _check_alone(options, console)
         _resolve(project, made, options.resolved, console)
         return
     with apply.locked(project):
@@ -55,15 +56,33 @@ def upgrade(project: Path, options: UpgradeOptions, console: Console) -> None:
         if not console.as_json:
             report.show(prepared, console, proposed=PROPOSED)
         if refusal:
+            refusal.record = {**report.record(prepared, project, applied=False, proposed=PROPOSED)}
             raise refusal
-        if applied:
-            apply.apply(project, prepared.writes)
-            _verify(project, prepared)
         if not options.dry_run:
-            _propose(project, prepared)
+            _write(project, prepared)
+    record = report.record(prepared, project, applied=applied, proposed=PROPOSED)
+    if prepared.plan.conflicts:
+        raise _in_conflict(prepared, record, dry_run=options.dry_run)
     if console.as_json:
-        console.json(report.record(prepared, project, applied=applied, proposed=PROPOSED))
-    _end(project, prepared, console, applied=applied)
+        console.json(record)
+    elif applied:
+        report.hint_next(project, console)
+
+
+def _write(project: Path, prepared: PreparedUpgrade) -> None:
+    if prepared.writes:
+        apply.apply(project, prepared.writes)
+        _verify(project, prepared)
+    _propose(project, prepared)
+
+
+def _check_alone(options: UpgradeOptions, console: Console) -> None:
+    if options.to or options.base or options.dry_run or console.as_json:
+        raise BadInputError(
+            "--resolved goes with no other flag: it records a decision and changes no file",
+            kind="bad-arguments",
+            hint="`inv project.upgrade` shows what is left, with `--json` too",
+        )
 
 
 def _resumed(project: Path, options: UpgradeOptions, console: Console) -> origin.ProjectOrigin:
@@ -165,15 +184,16 @@ def _propose(project: Path, prepared: PreparedUpgrade) -> None:
             path.write_bytes(change.proposed)
 
 
-def _end(project: Path, prepared: PreparedUpgrade, console: Console, *, applied: bool) -> None:
-    conflicts = prepared.plan.conflicts
-    if conflicts and (applied or prepared.writes == ()):
-        names = " ".join(f"--resolved {change.path}" for change in conflicts)
-        raise StepladderError(
-            f"{len(conflicts)} file{'s' if len(conflicts) > 1 else ''} in conflict: "
-            f"{git.named([change.path for change in conflicts])}; nothing of yours was overwritten",
-            kind="upgrade-conflicts",
-            hint=f"edit them, then `inv project.upgrade {names}`",
-        )
-    if applied and not console.as_json:
-        report.hint_next(project, console)
+def _in_conflict(prepared: PreparedUpgrade, record: report.UpgradeRecord, *, dry_run: bool) -> StepladderError:
+    paths = [change.path for change in prepared.plan.conflicts]
+    files = f"{len(paths)} file{'s' if len(paths) > 1 else ''} {'would be ' if dry_run else ''}in conflict"
+    flags = " ".join(f"--resolved {path}" for path in paths)
+    error = StepladderError(
+        f"{files}: {git.named(paths)}; nothing of yours {'would be' if dry_run else 'was'} overwritten",
+        kind="upgrade-conflicts",
+        hint="`inv project.upgrade` upgrades the others"
+        if dry_run
+        else f"edit them, then `inv project.upgrade {flags}`",
+    )
+    error.record = {**record}
+    return error

@@ -161,9 +161,11 @@ def test_a_dry_run_writes_nothing(project):
 def test_lines_that_both_changed_stay_are_shown_and_stay_unresolved_until_somebody_says_so(project):
     edit(project, DOCKERFILE, "RUN one", "RUN mine")
     commit(project)
+    assert Ran(project, dry_run=True).error.message.startswith("1 file would be in conflict")
     ran = Ran(project)
 
     assert ran.error.exit_code == ExitCode.FAILED
+    assert ran.error.record["conflicts"] == [DOCKERFILE], "with --json it is in the error's document"
     assert "RUN mine\n" in (project / DOCKERFILE).read_text()
     assert "<<<<<<<" not in (project / DOCKERFILE).read_text()
     assert "+RUN one && two" in ran.text
@@ -178,6 +180,7 @@ def test_lines_that_both_changed_stay_are_shown_and_stay_unresolved_until_somebo
 
     wrong = Ran(project, resolved=("tasks.py",))
     assert wrong.error.exit_code == ExitCode.BAD_INPUT
+    assert Ran(project, resolved=(DOCKERFILE,), dry_run=True).error.exit_code == ExitCode.BAD_INPUT
     resolved = Ran(project, resolved=(DOCKERFILE,))
     assert resolved.error is None
     assert "unresolved" not in record(project)

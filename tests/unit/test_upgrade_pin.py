@@ -87,3 +87,12 @@ def test_what_uv_sources_name_is_the_source_and_is_left_to_the_person(tmp_path, 
 
 def test_a_project_without_pyproject_has_no_requirement(tmp_path):
     assert pin.read(tmp_path) is None
+
+
+def test_a_password_in_a_pin_goes_into_no_record_and_no_message():
+    read = pin.parse("stepladder @ git+https://user:secret@h/o/stepladder@v1")
+
+    assert read.source.shown == "https://h/o/stepladder"
+    assert "secret" not in str(read.source)
+    assert pin.without_credentials("ssh://git@h/o/s") == "ssh://git@h/o/s"
+    assert "user:secret@" in read.of(read.source), "the pin stays as the person wrote it"
