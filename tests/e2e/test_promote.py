@@ -129,6 +129,24 @@ def test_an_audit_of_it_reads_both_accounts_and_finds_every_promise_held(shell):
     assert "there is no promotion 'nothing'" in shell.inv("promote.audit nothing", code=2).stderr
 
 
+def test_its_cause_is_named_and_its_page_is_written_with_what_both_accounts_know(shell):
+    diagnosed = shell.record("diagnose")
+    assert (diagnosed["end"], diagnosed["kind"]) == ("rolled_back", "promote")
+    raised = diagnosed["causes"][0]
+    assert raised["sentence"].startswith(
+        "version 2 raised ValueError: broken behind the alias at function/app/handler.py:"
+    )
+    assert raised["target"] == "production"
+    assert diagnosed["unknown"] == []
+    written = shell.record("report --output page/")
+    page = (shell.folder / written["file"]).read_text("utf-8")
+    assert written["name"] == diagnosed["name"]
+    assert "broken behind the alias" in page
+    assert ">Promises</h2>" in page
+    assert "Weight of the new version of production" in page
+    assert "did you mean" in shell.inv(f"report {diagnosed['release_id'][:-1]}x", code=2).stderr
+
+
 def named(shell, environment):
     """Return the listings of an environment's account and region in which the project is named."""
     import boto3
