@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from stepladder.core.console import Console
-from stepladder.core.errors import RefusedError
+from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.names import is_preview
 from stepladder.destroy import refusals
 from stepladder.destroy.environment import EnvironmentDestroyer
@@ -45,6 +45,11 @@ def destroy_environment(
 def opened(settings: Settings, environment: str, console: Console) -> Rung:
     """Return an environment with its clients, after its account was compared."""
     settings = with_previews(settings.whole, environment)
+    try:
+        settings.environment(environment)
+    except BadInputError as error:
+        error.hint += "; one that was taken out of `invoke.yaml` has to stand there until it is destroyed"
+        raise
     placeholder.refuse(settings, [environment])
     rung = Rung(settings, environment, clients(settings, environment), console, f"inv destroy --env {environment}")
     rung.check_caller()
@@ -72,6 +77,7 @@ def one(settings: Settings, environment: str, console: Console, options: Destroy
         console.line(f"nothing of {environment} is left in {rung.names.account}, {rung.names.region}")
         return destroyer.report
     destroyer.check_state()
+    destroyer.check_tools()
     show(console, destroyer.inventory)
     if options.dry_run:
         destroyer.report.result, destroyer.report.gone = DRY_RUN, destroyer.inventory
@@ -88,6 +94,7 @@ def _destroyed(destroyer: EnvironmentDestroyer) -> DestroyReport:
     if not destroyer.is_present:
         return destroyer.report
     destroyer.check_state()
+    destroyer.check_tools()
     refusals.check_idle(destroyer.rung, destroyer.targets)
     return destroyer.run()
 

@@ -114,6 +114,7 @@ class DestroyAll:
         """Refuse what stands in the way of any, before anything has changed."""
         for each in work.environments:
             each.check_state()
+            each.check_tools()
             refusals.check_idle(each.rung, each.targets)
         if work.shared:
             work.shared.check_state()

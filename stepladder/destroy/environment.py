@@ -100,6 +100,11 @@ class EnvironmentDestroyer:
     def _keys(self) -> list[str]:
         return [target.target for target in self.targets]
 
+    def check_tools(self) -> None:
+        """Refuse to begin without the Terraform that is to go on; raises `NotReadyError`, or `BadInputError`."""
+        if self.state:
+            destroying.check_tools(self.rung.settings, self.rung.environment, SERVICE)
+
     def check_state(self) -> None:
         """Refuse functions that Terraform knows nothing of: what else they have can't be known either."""
         lost = inventory.functions(self.targets) if self.state is None else []
@@ -119,23 +124,33 @@ class EnvironmentDestroyer:
         with self._locked():
             if self.has_ledger:
                 self._begin()
-            self._traffic()
-            self._network()
-            self._service()
-            self._leftovers()
-            self._secrets()
-            self._images()
-            if self.has_ledger:
-                self._ledger()
-            self._states()
-            self._verify()
-            if self.has_ledger:
-                destruction.end(rung.ledger, rung.environment)
-                if self.is_preview:
-                    rung.ledger.forget_preview(rung.environment)
+            try:
+                self._act()
+            except BaseException:
+                rung.console.warn(
+                    f"{rung.environment} is half destroyed: `inv destroy --env {rung.environment}` goes on from here"
+                )
+                raise
         destroying.forget_files(rung.settings, rung.environment, SERVICE)
         self.report.result = DESTROYED
         return self.report
+
+    def _act(self) -> None:
+        rung = self.rung
+        self._traffic()
+        self._network()
+        self._service()
+        self._leftovers()
+        self._secrets()
+        self._images()
+        if self.has_ledger:
+            self._ledger()
+        self._states()
+        self._verify()
+        if self.has_ledger:
+            destruction.end(rung.ledger, rung.environment)
+            if self.is_preview:
+                rung.ledger.forget_preview(rung.environment)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

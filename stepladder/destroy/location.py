@@ -96,6 +96,8 @@ class LocationDestroyer:
                 kind="no-state",
                 hint=f"import what exists into a new state, then destroy it: `inv deploy {where} --infra always`",
             )
+        if self.state(FOUNDATION):
+            destroying.check_tools(self.rung.settings, self.rung.environment, FOUNDATION)
 
     def run(self) -> DestroyReport:
         """Destroy it, and return what went and what stays."""

@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from stepladder.core.aws import Aws
 from stepladder.core.step import Step
 from stepladder.settings.load import Settings
-from stepladder.terraform import emptying, foundation, guards, planning, roots, saved_plan, state_file
+from stepladder.terraform import (
+    cli,
+    distributions,
+    emptying,
+    foundation,
+    guards,
+    planning,
+    references,
+    roots,
+    saved_plan,
+    state_file,
+)
 from stepladder.terraform.events import ResourceChange
 from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.runner import Runner, opened
@@ -34,6 +45,13 @@ class DestroyOutcome:
 def _none(_resource: StateResource) -> bool:
     """Leave nothing."""
     return False
+
+
+def check_tools(settings: Settings, env: str, root: str) -> None:
+    """Refuse to begin where a destroy of a root could not go on. Raises `NotReadyError`, or `BadInputError`."""
+    at = roots.root(settings, env, root)
+    cli.find(at.settings.root, distributions.of(at.settings.terraform_distribution))
+    references.check(at)
 
 
 def destroy(

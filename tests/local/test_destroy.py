@@ -55,7 +55,8 @@ class Killed(Console):
     """A console at which a run is killed when a step begins."""
 
     def __init__(self, at: str) -> None:
-        super().__init__(err=io.StringIO(), live=False)
+        self.text = io.StringIO()
+        super().__init__(err=self.text, live=False)
         self.at = at
 
     def step(self, name: str) -> Any:
@@ -273,8 +274,10 @@ def test_a_destroy_that_is_killed_before_each_step_in_turn_goes_on_each_time(
 ) -> None:
     ledger = furnished.rung(environment).ledger
     for step in STEPS:
+        console = Killed(step)
         with pytest.raises(Interrupted):
-            furnished.destroy(environment, Killed(step))
+            furnished.destroy(environment, console)
+        assert f"`inv destroy --env {environment}` goes on from here" in console.text.getvalue()
         assert ledger.snapshot(environment).destroying is not None
         assert ledger.snapshot(environment).lock is None
     assert furnished.destroy(environment).result == "destroyed"

@@ -18,7 +18,7 @@ from stepladder.commands import destroy as command
 from stepladder.commands import destroy_all
 from stepladder.commands.destroy import DestroyOptions
 from stepladder.core.console import Console
-from stepladder.core.errors import BadInputError, RefusedError, StepladderError
+from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.core.step import Step
 from stepladder.destroy import network, refusals
 from stepladder.destroy.location import LocationDestroyer
@@ -27,7 +27,7 @@ from stepladder.ledger.destruction import Destruction
 from stepladder.ledger.snapshot import Holding, Snapshot
 from stepladder.releases import half_destroyed
 from stepladder.settings.load import load
-from stepladder.terraform import emptying, guards
+from stepladder.terraform import destroying, emptying, guards
 from stepladder.terraform.state_file import StateResource
 
 BEGUN = Destruction("ada@laptop", "2026-11-26T10:00:00Z", "inv destroy --env staging")
@@ -152,6 +152,19 @@ def test_an_unknown_environment_is_bad_input_and_proposes_one(harness: DeployHar
     with pytest.raises(BadInputError, match="there is no environment 'stagin'") as caught:
         command.destroy_environment(harness.settings, "stagin", confirmed=True)
     assert "did you mean `staging`?" in caught.value.hint
+
+
+def test_nothing_is_stopped_where_terraform_could_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {"account": ACCOUNT, "region": REGION}
+    settings = load({"project": "hello", "environments": {"staging": here, "production": here}}, tmp_path)
+    with pytest.raises(BadInputError, match="the project has no Terraform root 'service'"):
+        destroying.check_tools(settings, "staging", "service")
+    code = tmp_path / "terraform" / "service"
+    code.mkdir(parents=True)
+    (code / "main.tf").write_text("")
+    monkeypatch.setenv("STEPLADDER_TERRAFORM", str(tmp_path / "none"))
+    with pytest.raises(NotReadyError):
+        destroying.check_tools(settings, "staging", "service")
 
 
 # who may
