@@ -142,6 +142,11 @@ def test_each_fact_about_aws_names_a_test_that_exists():
             assert re.search(rf"^\s*def {name}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE), f"{fact}: {name}"
 
 
+def test_the_readme_counts_the_promises():
+    number = ("nine", "ten", "eleven", "twelve")[len(INVARIANTS) - 9]
+    assert f"| **Promises** | {number}, " in (ROOT / "README.md").read_text("utf-8")
+
+
 def test_each_promise_is_described_and_names_tests_that_exist(generate):
     known = generate.promises.described(ROOT)
     assert list(known) == [invariant.kind for invariant in INVARIANTS]
