@@ -22,6 +22,7 @@ _PATTERN = '?ERROR ?Traceback ?errorType ?"Task timed out"'
 _PAGES = 20  # of at most a megabyte; a log that has more is left
 _MARGIN = 120.0  # seconds around the release: clocks differ
 _WIDEST = 200
+_NAMED = 80  # characters of an exception by which a cause names it
 _TASK = re.compile(r'File ".*?/var/task/')  # the user's own files need no more than their names in the project
 _CANARY = frozenset({"rolled_back", "rollback_failed"})
 _TESTED = "SmokeFailedError"
@@ -61,7 +62,8 @@ def _of(machine: StateMachine, execution: Execution, environment: str, function:
             return
         version = release.version
         logs = machine.at(environment).aws.client("logs")
-        event = first(logs, f"/aws/lambda/{function}", version, release.started_at, release.ended_at)
+        times = release.started_at, release.ended_at
+        event = first(logs, f"/aws/lambda/{function}", version, *times, cause=release.cause)
     except Exception as error:
         explained = aws.explain(error)
         if explained is None:
@@ -91,28 +93,38 @@ def _window(began: str, ended: str) -> dict[str, int]:
     return window | ({"endTime": int((last_time + _MARGIN) * 1000)} if last_time else {})
 
 
-def first(client: Any, group: str, version: str, began: str, ended: str) -> dict[str, Any] | None:
-    """Return the oldest event of a version that is an exception, between two times of the ledger; None without one."""
-    return _first(client, group, version, _window(began, ended))
+def first(
+    client: Any, group: str, version: str, began: str, ended: str, *, cause: str = "", traffic: float = 0.0
+) -> dict[str, Any] | None:
+    """Return the event of a version that is the likeliest exception, between two times of the ledger; None without one.
 
-
-def _first(client: Any, group: str, version: str, window: Mapping[str, int]) -> dict[str, Any] | None:
-    """Return the oldest event of a version that is an exception; None without one.
-
-    The log streams of a version have its number in brackets in their names.
+    A smoke case may expect an exception, before traffic. So an exception that the `cause` names comes first, then what
+    was raised since `traffic` began (seconds; 0 for unknown), then what was raised most often, and then the oldest.
     """
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for event in _events(client, group, version, _window(began, ended)):
+        kinds.setdefault(read(event["message"])[0], []).append(event)
+    since = 0.0 if aws.endpoint() else traffic * 1000  # a local cloud's clock is another than its log's
+
+    def rank(raised: str) -> tuple[bool, bool, int, int]:
+        times = [int(event["timestamp"]) for event in kinds[raised]]
+        return raised[:_NAMED] not in cause, max(times) < since, -len(times), min(times)
+
+    likeliest = min(kinds, key=rank, default=None)
+    return None if likeliest is None else min(kinds[likeliest], key=lambda event: int(event["timestamp"]))
+
+
+def _events(client: Any, group: str, version: str, window: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """Yield the events of a version that are exceptions. Its log streams have its number in brackets in their names."""
     request: dict[str, Any] = {"logGroupName": group, "filterPattern": _PATTERN, **window}
-    best = None
     for _ in range(_PAGES):
         answer = client.filter_log_events(**request)
         for event in answer["events"]:
-            is_candidate = f"[{version}]" in event["logStreamName"] and is_exception(event["message"])
-            if is_candidate and (best is None or event["timestamp"] < best["timestamp"]):
-                best = event
+            if f"[{version}]" in event["logStreamName"] and is_exception(event["message"]):
+                yield event
         if not answer.get("nextToken"):
-            break
+            return
         request["nextToken"] = answer["nextToken"]
-    return best
 
 
 def is_exception(message: str) -> bool:

@@ -102,7 +102,8 @@ def _exception(rung: Rung, target: TargetStory, unknown: list[str]) -> Exception
     began = target.entry.started_at if target.entry else stamp(target.began)
     ended = (target.entry.ended_at if target.entry else "") or stamp(target.ended or rung.clock.now())
     try:
-        event = exceptions.first(client, group, target.version, began, ended)
+        traffic = target.weights[0].at if target.weights else 0.0
+        event = exceptions.first(client, group, target.version, began, ended, cause=target.cause, traffic=traffic)
     except Exception as error:
         if aws.error_code(error) != _MISSING:
             raise

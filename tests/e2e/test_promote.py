@@ -133,9 +133,7 @@ def test_its_cause_is_named_and_its_page_is_written_with_what_both_accounts_know
     diagnosed = shell.record("diagnose")
     assert (diagnosed["end"], diagnosed["kind"]) == ("rolled_back", "promote")
     raised = diagnosed["causes"][0]
-    assert raised["sentence"].startswith(
-        "version 2 raised ValueError: broken behind the alias at function/app/handler.py:"
-    )
+    assert raised["sentence"].startswith("version 2 raised ValueError: broken behind the alias at app/handler.py:")
     assert raised["target"] == "production"
     assert diagnosed["unknown"] == []
     written = shell.record("report --output page/")

@@ -40,13 +40,15 @@ class Ledger:
     def __init__(self, **releases: tuple[str, str]) -> None:
         self.releases = releases
 
+    cause = ""
+
     def find(self, environment: str, release_id: str) -> Any:
         assert release_id == "r1"
         if environment not in self.releases:
             return None
         version, result = self.releases[environment]
         stamps = {"started_at": "2026-11-25T20:31:00Z", "ended_at": "2026-11-25T20:33:00Z"}
-        return SimpleNamespace(version=version, result=result, kind="promote", **stamps)
+        return SimpleNamespace(cause=self.cause, version=version, result=result, kind="promote", **stamps)
 
     def succeeded(self, _environment: str) -> Iterator[Any]:
         return iter((SimpleNamespace(), SimpleNamespace()))  # there is an older one to return to
@@ -146,6 +148,24 @@ def test_the_oldest_exception_of_that_very_version_is_found_on_any_page():
     window = logs.asked[0]
     assert window["logGroupName"] == "/aws/lambda/orders-production"
     assert window["startTime"] < 1795638660000 < window["endTime"], "the release's own time, and some more"
+
+
+@pytest.mark.parametrize(
+    ("cause", "raised"),
+    [
+        ("ProbeFailedError: 1 of 9 requests failed: KeyError: later", "KeyError: later"),
+        ("alarm orders-production-errors fired", "ValueError: often"),
+    ],
+    ids=["the one that the cause names", "what was raised most, and not what a smoke case expects"],
+)
+def test_an_exception_that_a_smoke_case_expects_is_not_taken_for_the_cause(cause, raised):
+    lines = ["RuntimeError: expected", "ValueError: often", "KeyError: later", "ValueError: often"]
+    ledger = Ledger(production=("3", "rolled_back"))
+    ledger.cause = cause
+    logs = Logs([("2026/11/25/[3]bb", 1000 + at, f"[ERROR] {line}") for at, line in enumerate(lines)])
+    targets = ({"environment": "production", "outcome": "rolled_back"},)
+    (found,) = exceptions.find(StateMachine(ledger, logs), execution("production"), targets)
+    assert found.lines == (raised,)
 
 
 def test_a_local_cloud_s_log_is_of_real_time_and_has_no_window(monkeypatch):
