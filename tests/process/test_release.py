@@ -12,6 +12,7 @@ from library_versions import git
 import release
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
+from stepladder.upgrade import notes as upgrade_notes
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = (
@@ -170,3 +171,13 @@ def test_every_released_version_is_upgraded_from():
 
     assert versions
     assert [version for version in versions[1:] if f'"{version}"' not in known] == []
+
+
+def test_the_notes_of_an_upgrade_have_every_version_and_nothing_else():
+    declared = yaml.safe_load((ROOT / "template/upgrade.yaml").read_text())
+    versions = re.findall(r"^## v([\d.]+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+    assert set(declared) - {"unreleased"} == set(versions) - {"0.1.0"}, "0.1.0 is what the first upgrade begins from"
+    for notes in declared.values():
+        assert set(notes) == set(upgrade_notes.PARTS)
+        assert all(isinstance(line, str) for lines in notes.values() for line in lines)

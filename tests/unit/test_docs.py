@@ -213,6 +213,7 @@ FIRST_FILES = {
     "another setting": "architecture: str = setting",
     "a service of the local cloud": '"lambda_"',
     "what a call needs of IAM": "MODULES = {",
+    "what an upgrade says to a project": "by_hand:",
     "a task or a flag": "TOP_LEVEL",
 }
 """What the first file for a change has in it, by which one sees that it is the right one."""
