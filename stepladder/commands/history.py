@@ -26,6 +26,7 @@ from stepladder.core.tables import Cell, Column
 from stepladder.ledger.schema import FAILED, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, UNKNOWN, Bad, ReleaseEntry
 from stepladder.ledger.words import result_words, shown_commit
 from stepladder.releases.rung import Rung
+from stepladder.settings import functions
 from stepladder.settings.functions import MAIN
 
 SPELLED_OUT = 10
@@ -88,6 +89,7 @@ def show(rungs: Sequence[Rung], options: HistoryOptions) -> list[ReleaseEntry]:
             f"--limit is {options.limit}", kind="bad-arguments", hint="allowed: a number from 1, like `--limit 20`"
         )
     first = rungs[0]
+    functions.views(first.settings, options.function)  # an unknown one is said first
     begin = stamp(moments.seconds(options.since, first.clock.now())) if options.since else ""
     reads, obstacle = every_rung.read(
         rungs, lambda rung: _read(rung, options, begin), lambda _, problem: _EnvironmentHistory((), problem=problem)

@@ -93,7 +93,7 @@ def packages_of(repository: Repository, layers: Sequence[ImageLayer], cache: Pat
     What was read is kept under `cache`, by the layer's digest.
     """
     notes = files.read_json(cache / "packages.json")
-    unread = [layer for layer in layers if layer.digest not in notes]
+    unread = [layer for layer in layers if not isinstance(notes.get(layer.digest), dict)]
     size = sum(layer.size for layer in unread if not _file(cache, layer).is_file())
     if size > LARGEST:
         return f"their layers have {megabytes(size)}, which is more than is read for this"
@@ -134,7 +134,7 @@ def _of_sbom(repository: Repository, digest: str) -> dict[str, str] | None:
         for referrer in referrers.listed(repository.registry, repository.name, digest):
             if referrer.artifact_type in _SBOMS:
                 return in_sbom(referrers.read(repository.registry, repository.name, referrer, digest))
-    except (RegistryError, ValueError):
+    except (RegistryError, ValueError, RecursionError):
         return None
     return None
 
@@ -144,8 +144,13 @@ def in_sbom(data: bytes) -> dict[str, str]:
     document = json.loads(data)
     if not isinstance(document, dict):
         raise ValueError("the SBOM is no JSON object")  # noqa: TRY004 - as for what is no JSON
-    urls = [each.get("purl") for each in document.get("components") or () if isinstance(each, dict)]
-    for package in document.get("packages") or ():
-        urls += [each.get("referenceLocator") for each in package.get("externalRefs") or () if isinstance(each, dict)]
+    urls = [each.get("purl") for each in _objects(document.get("components"))]
+    for package in _objects(document.get("packages")):
+        urls += [each.get("referenceLocator") for each in _objects(package.get("externalRefs"))]
     matches = (_PURL.match(str(url)) for url in urls)
     return {normal(unquote(match[1])): unquote(match[2]) for match in matches if match}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list that another tool wrote; nothing of what is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

@@ -93,6 +93,11 @@ def test_a_moment_and_a_limit_leave_older_ones_out(bench: DeployHarness) -> None
             shown(bench, both, **options)
 
 
+def test_a_function_that_there_is_not_is_bad_input(bench: DeployHarness) -> None:
+    with pytest.raises(BadInputError, match="nobody"):
+        shown(bench, rungs(bench, "staging", "production"), function="nobody")
+
+
 def test_a_release_is_found_in_whichever_environment_it_is(bench: DeployHarness) -> None:
     promoted = bench.rung().ledger.history("production")[0].release_id
     (entry,) = shown(bench, rungs(bench, "staging", "production"), release=promoted)

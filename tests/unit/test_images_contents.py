@@ -134,6 +134,13 @@ def test_an_sbom_of_either_format_names_its_python_packages(document: dict[str, 
     assert contents.in_sbom(json.dumps(document).encode()) == {"foo-bar": "1.2+local"}
 
 
+@pytest.mark.parametrize(
+    "document", [{}, {"components": "x", "packages": [1, {"externalRefs": {"a": 1}}]}, {"components": [None, []]}]
+)
+def test_an_sbom_of_odd_shapes_names_no_package(document: dict[str, Any]) -> None:
+    assert contents.in_sbom(json.dumps(document).encode()) == {}
+
+
 @pytest.mark.parametrize("data", [b"", b"[]", b"\xff", b"{"])
 def test_bytes_that_are_no_sbom_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - json's own, and ours
