@@ -39,6 +39,7 @@ import aws_recorded
 import ci_permissions
 import cookiecutter_text
 import costs
+import doctor_checks
 import state_machine
 import terraform_text
 
@@ -394,6 +395,7 @@ def documents() -> dict[Path, str]:
         ROOT / public_api.FILE: public_api.text(ROOT, tasks(), json_reference.documents(ROOT, tasks())),
         ROOT / agents.PAGE: agents.page(ROOT, tasks(), EXIT_CODES),
         ROOT / ci_permissions.PAGE: ci_permissions.page(ROOT),
+        ROOT / doctor_checks.PAGE: doctor_checks.page(ROOT),
         ROOT / "docs" / "decisions" / "README.md": decisions(),
         ROOT / "docs" / "reference" / "ledger.md": ledger(),
         ROOT / "docs" / "concepts" / "state-machine.md": state_machine.page(ROOT),
