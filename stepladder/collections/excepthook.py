@@ -108,6 +108,18 @@ def _nobody_reads() -> bool:
     return True
 
 
+def _examined(error: StepladderError) -> StepladderError:
+    """Let `inv doctor`, which never began, check what needs no settings; return how it ends."""
+    from stepladder.commands.doctor import Doctor
+    from stepladder.core.console import Console
+
+    try:
+        Doctor(Path.cwd(), error, Console(as_json="--json" in sys.argv)).run()
+    except StepladderError as ended:
+        return ended
+    return error
+
+
 def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     from stepladder.core.console import Console
 
@@ -118,8 +130,10 @@ def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType 
     console = Console()
     explained_error = explained(error, trace)
     if explained_error:
-        console.error(explained_error)
-        raise SystemExit(int(explained_error.exit_code))
+        ended = _examined(explained_error) if "doctor" in sys.argv[1:] else explained_error
+        as_json = Console(as_json="--json" in sys.argv) if ended is not explained_error else console
+        as_json.error(ended)
+        raise SystemExit(int(ended.exit_code))
     sys.__excepthook__(kind, error, trace)
     console.line()
     console.error(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stepladder.core.aws import Aws, known_error
@@ -81,6 +81,9 @@ class Doctor:
             examination = examine(
                 jobs(self.checks, project, contexts), lambda done, total: step.progress("checks", done, total)
             )
+            if isinstance(self.loaded, StepladderError):
+                left = Unchecked("everything in AWS", "", self.loaded.message, self.loaded.hint)
+                examination = replace(examination, unchecked=(*examination.unchecked, left))
             step.done(_ran(examination))
         return examination
 
@@ -182,9 +185,8 @@ class Doctor:
                 console.line(f"fixed: {each.safe.description}")
         if findings:
             console.table(_HEAD, [_row(number, each) for number, each in enumerate(findings, 1)])
-            width = len(str(len(findings)))
-            for number, each in enumerate(findings, 1):
-                console.data(f"{number:>{width}} {each.fix}")
+            for numbers, fix in _fixes(findings):
+                console.data(f"{numbers} {fix}")
         for (reason, hint), group in _grouped(examination.unchecked).items():
             console.warn(f"not checked: {', '.join(group)}: {reason}")
             if hint:
@@ -209,6 +211,16 @@ def _ran(examination: Examination) -> str:
 def _row(number: int, finding: Finding) -> tuple[object, ...]:
     level = Cell(finding.level, _COLOURS[finding.level])
     return (str(number), level, finding.subject, finding.problem)
+
+
+def _fixes(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    """Return what fixes the findings, each with their numbers."""
+    numbers: dict[str, list[str]] = {}
+    for number, each in enumerate(findings, 1):
+        numbers.setdefault(each.fix, []).append(str(number))
+    rows = {fix: ", ".join(each) for fix, each in numbers.items()}
+    width = max(map(len, rows.values()), default=0)
+    return [(f"{shown:>{width}}", fix) for fix, shown in rows.items()]
 
 
 def _grouped(unchecked: Sequence[Unchecked]) -> dict[tuple[str, str], list[str]]:

@@ -1,4 +1,4 @@
-"""How `inv doctor` runs its checks, reports and fixes; the checks themselves are in test_doctor_checks.py."""
+"""How `inv doctor` runs its checks, reports and fixes; tests/process/test_doctor_checks.py has the checks."""
 
 from __future__ import annotations
 
