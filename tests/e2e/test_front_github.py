@@ -11,14 +11,16 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import ci_tokens
 import example_projects
 import forge_server
 import front_doors
 import pytest
+from botocore.exceptions import ClientError
 from forge_server import ForgeServer
 from front_doors import Repository
 from github_runner import GitHubRunner
-from shell import Shell
+from shell import ACCOUNT, REGION, Shell
 
 pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(900)]
 
@@ -76,6 +78,34 @@ def test_a_pull_request_is_planned_for_every_environment_and_shown_in_one_commen
     (comment,) = forge.comments
     assert "memory_size: 256 -> 512" in comment
     assert all(f"<summary>{env}/service: 1 change</summary>" in comment for env in before)
+    assert shell.statuses() == before
+
+
+def test_a_pull_request_with_the_label_has_a_preview_until_it_is_closed(door: Door) -> None:
+    """By the role of previews, and beside the plan in the one comment. Nothing of it is left afterwards."""
+    shell, repository, runner, forge = door
+    before = shell.statuses()
+    labelled = front_doors.pull_request(repository.head, labels=["preview"])
+    run = runner.run(shell.folder, "pull_request", labelled, "preview", "preview_comment")
+    assert run.ended("preview") == run.ended("preview_comment") == ["succeeded"]
+    assert "orders-ci-preview/github-1 as repo:acme@1/orders@2:pull_request" in run.of("preview")
+    assert "arn:" not in run.of("preview_comment")
+    url = shell.record("preview")["previews"]["pr-7"]["url"]
+    (comment,) = forge.comments
+    assert "memory_size: 256 -> 512" in comment
+    assert url in comment
+    configuration = shell.client("lambda").get_function_configuration(FunctionName="orders-pr-7", Qualifier="live")
+    assert configuration["MemorySize"] == 512
+
+    closed = front_doors.pull_request(repository.head, action="closed", labels=["preview"])
+    run = runner.run(shell.folder, "pull_request", closed, "preview_destroy", "preview_comment")
+    assert run.ended("preview_destroy") == run.ended("preview_comment") == ["succeeded"]
+    assert shell.record("preview") == {"previews": {}}
+    names = [each["FunctionName"] for each in shell.client("lambda").list_functions()["Functions"]]
+    assert not [name for name in names if "-pr-" in name]
+    (comment,) = forge.comments
+    assert "memory_size: 256 -> 512" in comment
+    assert "~~**preview** `pr-7`" in comment
     assert shell.statuses() == before
 
 
@@ -151,3 +181,30 @@ def test_what_was_changed_by_hand_is_in_one_issue_the_next_morning(door: Door) -
 
 def test_no_job_was_denied_anything(door: Door) -> None:
     example_projects.assert_nothing_was_denied(door[0])
+
+
+def test_a_pull_request_s_identity_reaches_nothing_of_production(door: Door) -> None:
+    """Whatever its code calls: it takes the role of previews by its own token, and AWS says no."""
+    shell, *_ = door
+    claims = ci_tokens.github(event="pull_request", ref="refs/pull/7/merge")
+    preview = ci_tokens.session(
+        shell.env["AWS_ENDPOINT_URL"], front_doors.variables("orders")["AWS_PREVIEW_ROLE_ARN"], claims
+    )
+    refused = {
+        "lambda": lambda it: it.update_function_configuration(FunctionName="orders-production", MemorySize=128),
+        "s3": lambda it: it.get_object(Bucket=f"orders-tfstate-{ACCOUNT}-{REGION}", Key="production/service.tfstate"),
+        "dynamodb": lambda it: it.get_item(
+            TableName="orders-releases", Key={"pk": {"S": "env#production"}, "sk": {"S": "current"}}
+        ),
+        "ecr": lambda it: it.initiate_layer_upload(repositoryName="orders"),
+        "stepfunctions": lambda it: it.list_executions(
+            stateMachineArn=f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:orders-promotion"
+        ),
+    }
+    for service, call in refused.items():
+        with pytest.raises(ClientError) as caught:
+            call(preview.client(service, endpoint_url=shell.env["AWS_ENDPOINT_URL"]))
+        assert "AccessDenied" in caught.value.response["Error"]["Code"], service
+    for role in ("deploy-production", "release-production", "deploy-staging"):
+        with pytest.raises(ClientError, match="AssumeRoleWithWebIdentity"):
+            ci_tokens.session(shell.env["AWS_ENDPOINT_URL"], f"arn:aws:iam::{ACCOUNT}:role/orders-ci-{role}", claims)

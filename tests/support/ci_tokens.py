@@ -13,7 +13,10 @@ import json
 import time
 from typing import Any
 
+import boto3
 import urllib3
+from botocore import UNSIGNED
+from botocore.config import Config
 
 GITHUB = "https://token.actions.githubusercontent.com"
 GITLAB = "https://gitlab.com"
@@ -111,6 +114,16 @@ def post(cloud_url: str, page: str, claims: dict[str, Any]) -> dict[str, Any]:
 def token(cloud_url: str, claims: dict[str, Any]) -> str:
     """A token of the local cloud's issuer."""
     return str(post(cloud_url, "tokens", claims)["token"])
+
+
+def session(cloud_url: str, role: str, claims: dict[str, Any], region: str = "eu-west-1") -> boto3.Session:
+    """The credentials that a job with these claims gets as a role."""
+    sts = boto3.client("sts", endpoint_url=cloud_url, region_name=region, config=Config(signature_version=UNSIGNED))
+    answer = sts.assume_role_with_web_identity(
+        RoleArn=role, RoleSessionName="job", WebIdentityToken=token(cloud_url, claims)
+    )
+    keys = answer["Credentials"]
+    return boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name=region)
 
 
 def github_variables(cloud_url: str, claims: dict[str, Any]) -> dict[str, str]:

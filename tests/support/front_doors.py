@@ -9,7 +9,7 @@ with shell.local_cloud(), forge_server.serving() as forge:
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def make(folder: Path, name: str, forge: str, answers: Mapping[str, Any] | None 
         shell = Shell(folder, {})
         common = {"project_name": name, "aws_account": ACCOUNT, "aws_region": REGION, "ci": forge}
         shell.new(common | dict(answers or {}))
-    change_settings(shell, lambda settings: settings | {"ci": CI[forge]})
+    change_settings(shell, lambda settings: settings | {"ci": CI[forge], "previews": {"enabled": True}})
     repository = Repository(shell.folder, REMOTES[forge])
     repository.commit("Begin")
     return shell, repository
@@ -105,6 +105,7 @@ def variables(project: str) -> dict[str, str]:
         "AWS_PLAN_ROLE_ARN_PRODUCTION": f"{role}-plan-production",
         "AWS_DEPLOY_ROLE_ARN": f"{role}-deploy-{{environment}}",
         "AWS_RELEASE_ROLE_ARN": f"{role}-release-{{environment}}",
+        "AWS_PREVIEW_ROLE_ARN": f"{role}-preview",
     }
 
 
@@ -118,13 +119,16 @@ def schedule() -> dict[str, Any]:
     return {"schedule": "17 5 * * *", "repository": _repository()}
 
 
-def pull_request(sha: str, number: int = 7, head: str = REPOSITORY) -> dict[str, Any]:
+def pull_request(
+    sha: str, number: int = 7, head: str = REPOSITORY, *, action: str = "synchronize", labels: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return GitHub's event of a pull request, whose branch is in the repository `head`."""
     return {
-        "action": "synchronize",
+        "action": action,
         "number": number,
         "pull_request": {
             "number": number,
+            "labels": [{"name": label} for label in labels],
             "head": {"ref": "change", "sha": sha, "repo": {"full_name": head}},
             "base": {"ref": "main", "repo": {"full_name": REPOSITORY}},
         },

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fakes.terraform import ACCOUNT, REGION, project
 
-from stepladder.core.errors import BadInputError
+from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.settings.load import DEFAULTS as SETTINGS
 from stepladder.settings.load import Settings
 from stepladder.terraform import files, inputs_hash, roots
@@ -319,3 +319,45 @@ def test_secrets_reach_the_module_of_a_root_that_an_earlier_version_made(tmp_pat
     without = earlier()
     assert not {"secrets", "secrets_key"} & roots.variables(without).keys(), "nothing changes there"
     assert roots.override(without) == ""
+
+
+PREVIEWS = {"previews": {"enabled": True}}
+
+
+def test_only_a_project_with_previews_tells_its_foundation_of_them(tmp_path: Path) -> None:
+    without, enabled = project(tmp_path), project(tmp_path, **PREVIEWS)
+    assert "previews" not in roots.variables(roots.root(without, "staging", "foundation"))
+    assert roots.variables(roots.root(enabled, "staging", "foundation"))["previews"] is True
+    assert inputs_hash(without, "production", "service") == inputs_hash(enabled, "production", "service")
+
+
+def test_the_foundation_that_a_preview_sees_is_that_of_its_environment(tmp_path: Path) -> None:
+    settings = project(tmp_path, **PREVIEWS)
+    assert inputs_hash(settings, "pr-12", "foundation") == inputs_hash(settings, "staging", "foundation")
+
+
+def test_a_preview_s_service_has_a_state_and_an_image_of_its_own(tmp_path: Path) -> None:
+    at = roots.root(project(tmp_path, **PREVIEWS), "pr-12", "service")
+    assert roots.backend_configuration(at)["key"] == "pr-12/service.tfstate"
+    given = roots.variables(at)
+    assert given["environment"] == "pr-12"
+    assert "/sample-pr-images@" in given["image_uri"]
+    assert at.again == at.command == "inv deploy --env pr-12"
+
+
+def test_a_foundation_that_is_older_than_previews_says_so(tmp_path: Path) -> None:
+    settings = project(tmp_path, **PREVIEWS)
+    module = tmp_path / "terraform" / "modules" / "foundation"
+    module.mkdir(parents=True, exist_ok=True)
+    (module / "variables.tf").write_text('variable "project" {}\n')
+    (tmp_path / "terraform" / "foundation" / "call.tf").write_text(
+        'module "foundation" {\n  source = "../modules/foundation"\n}\n'
+    )
+    with pytest.raises(BadInputError, match=r"older than `stepladder\.previews`") as caught:
+        roots.override(roots.root(settings, "staging", "foundation"))
+    assert caught.value.kind == "old-modules"
+
+
+def test_a_preview_has_no_delivery_root(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="pr-12 is a preview and on no rung"):
+        roots.root(project(tmp_path, **PREVIEWS), "pr-12", "delivery")
