@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stepladder import images
 from stepladder.core.clock import seconds_of
+from stepladder.core.names import is_preview
 from stepladder.core.release_facts import short
 from stepladder.core.step import Step
 from stepladder.releases.interfaces import Applied, ReleaseImage
@@ -128,13 +129,18 @@ class ProjectInfra:
         return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)
 
     def review(self, root: str) -> Review:
-        """Return what may be applied to a root. What was applied already, as these files have it, is only repaired."""
+        """Return what may be applied to a root. What was applied already, as these files have it, is only repaired.
+
+        What a preview applies is the change itself, which nobody has reviewed yet.
+        """
         from stepladder.terraform.reviewing import Review
 
         rung = self.rung
         review = Review(self.plan, f"inv deploy --env {rung.environment} --plan new")
         if review.wanted != AUTO or review.is_needless:
             return review
+        if is_preview(rung.environment):
+            return replace(review, wanted=NEW)
         snapshot = rung.ledger.snapshot(rung.environment)
         applied = {FOUNDATION: snapshot.foundation, SERVICE: snapshot.infra}.get(root)
         return replace(review, wanted=NEW) if applied and applied.input_hash == self.inputs_hash(root) else review

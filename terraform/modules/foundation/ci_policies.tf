@@ -21,7 +21,7 @@ locals {
     { for each in local.ci_previews : "preview-read" => concat(local.ci_read_service[each], local.ci_read_preview) },
     { for each in local.ci_previews : "preview-apply" => local.ci_apply_service[each] },
     { for each in local.ci_previews : "preview-triggers" => local.ci_apply_triggers[each] },
-    { for each in local.ci_previews : "preview-release" => concat(local.ci_release_service[each], [local.ci_push[each]]) },
+    { for each in local.ci_previews : "preview-release" => concat(local.ci_release_service[each], [local.ci_push[each]], local.ci_forget_preview) },
   )
 
   # A preview reads no other environment's items of the ledger, and no other image.
@@ -40,6 +40,22 @@ locals {
     }],
     local.ci_read_nameless,
   )
+
+  # The state of a preview goes with it, in all its versions. Without ListBucket, S3 refuses to say that a state isn't there.
+  ci_forget_preview = [
+    { Sid = "FindStates", Action = ["s3:ListBucket"], Resource = [local.ci_state] },
+    {
+      Sid       = "FindVersions"
+      Action    = ["s3:ListBucketVersions"]
+      Resource  = [local.ci_artifacts, local.ci_state]
+      Condition = { StringLike = { "s3:prefix" = ["plans/pr-*", "pr-*"] } }
+    },
+    {
+      Sid      = "ForgetStates"
+      Action   = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+      Resource = ["${local.ci_artifacts}/plans/pr-*", "${local.ci_state}/pr-*"]
+    },
+  ]
 
   # What no role may do that a job makes, whatever policies it is given: it can't change rights, take another role of this
   # account, or reach the states. A boundary of your own (ci.permissions_boundary) takes its place.

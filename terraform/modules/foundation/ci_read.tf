@@ -91,7 +91,7 @@ locals {
     {
       Sid      = "ReadTheRepository"
       Action   = ["ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ecr:ListTagsForResource"]
-      Resource = [local.ci_image]
+      Resource = concat([local.ci_image], [for each in local.previews : local.ci_preview_image])
     },
     {
       Sid      = "ReadRoles"
