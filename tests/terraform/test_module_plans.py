@@ -172,6 +172,7 @@ LONGEST: dict[str, Any] = {
         "repository": f"{'o' * 39}/{'r' * 100}",
     },
     "environments": [name * 12 for name in "abcd"],
+    "previews": True,
     "project": "p" * 24,
     "region": "ap-southeast-1",
 }
@@ -777,9 +778,10 @@ def test_no_rule_expires_an_image_that_may_be_live(planned):
     """Of previews, which nobody promotes, more images are kept than all can serve: 100 at once, 30 days at most."""
     for call in FOUNDATIONS:
         rules = {address: value for address, value in planned.values[call].items() if "aws_ecr_lifecycle" in address}
-        assert set(rules) == ({'aws_ecr_lifecycle_policy.previews["this"]'} if call == "ci" else set())
+        given = CALLS[call][1]
+        assert set(rules) == ({'aws_ecr_lifecycle_policy.previews["this"]'} if given.get("previews") else set())
         for value in rules.values():
-            assert value["repository"] == "sample-pr-images"
+            assert value["repository"] == f"{given.get('project', 'sample')}-pr-images"
             (rule,) = json.loads(value["policy"])["rules"]
             selection = {"countNumber": 3000, "tagStatus": "tagged", "tagPatternList": ["*"]}
             assert selection.items() <= rule["selection"].items(), (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +12,20 @@ from typing import Any
 import pytest
 from fakes.deploy_harness import TABLE, DeployHarness
 
+from stepladder.collections import usage
 from stepladder.commands import preview_deploy, previews
 from stepladder.commands.deploy import Deploy, DeployOptions
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, ExitCode, LockedError, RefusedError, StepladderError
+from stepladder.destroy import targets
 from stepladder.forge.interface import Forge, Posted
 from stepladder.ledger.schema import Preview
 from stepladder.releases import preview_file
+from stepladder.releases.adapters import ProjectInfra
 from stepladder.releases.preview_file import PreviewResult
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
+from stepladder.settings import load
 
 HOUR = 3600
 ENABLED = {"previews": {"enabled": True, "limit": 3, "ttl_hours": 24}, "triggers": ["url-iam"]}
@@ -351,3 +356,55 @@ def test_an_address_that_is_none_becomes_no_link(url: str) -> None:
 def test_the_ledger_holds_the_previews_in_one_partition(base: DeployHarness) -> None:
     deployed(base, "pr-7")
     assert ("previews", "pr-7") in base.table.tables[TABLE]
+
+
+def test_a_job_applies_a_preview_s_own_plan_which_nobody_reviewed(
+    base: DeployHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.setattr(ProjectInfra, "inputs_hash", lambda *_: "changed")
+    assert ProjectInfra(rung(base, "staging")).review("service").wanted == "auto"
+    assert ProjectInfra(rung(base, "pr-7")).review("service").wanted == "new"
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/pull/12/merge"},
+        {"GITLAB_CI": "true", "CI_MERGE_REQUEST_IID": "12"},
+    ],
+)
+def test_a_task_takes_pr_for_the_preview_of_its_job(
+    base: DeployHarness, monkeypatch: pytest.MonkeyPatch, job: dict[str, str]
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("GITHUB_", "GITLAB_", "CI_"))]:
+        monkeypatch.delenv(name)
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(load, "from_context", lambda _: base.settings)
+    given = {"env": "pr", "json": False}
+    usage.name_preview(None, given)
+    assert given == {"env": "pr-12", "json": False}
+    usage.name_preview(None, given)
+    assert given["env"] == "pr-12"
+
+
+def test_the_record_of_a_preview_names_every_function_that_it_ever_had(base: DeployHarness) -> None:
+    def deployed_with(*names: str) -> str:
+        settings = load.load(
+            {
+                "project": "hello",
+                "environments": {"staging": {"account": "123456789012", "region": "eu-west-1"}},
+                "rungs": ["staging"],
+                "functions": {name: {} for name in names},
+                **ENABLED,
+            },
+            base.root,
+        )
+        report = DeployReport("pr-7", "released")
+        preview_deploy.around(replace(rung(base, "pr-7"), settings=settings), lambda: report, dry_run=False)
+        return records(base)["pr-7"].functions
+
+    assert deployed_with("mailer", "report") == "mailer,report"
+    assert deployed_with("mailer") == "mailer,report"
+    assert [each.target for each in targets.read(rung(base, "pr-7"))] == ["pr-7", "pr-7-mailer", "pr-7-report"]
