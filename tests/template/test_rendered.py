@@ -141,9 +141,13 @@ def test_jobs_of_ci_may_make_what_the_project_itself_makes(new_project, template
     policy = (project / "terraform/foundation" / kind.own_ci).read_text()
 
     assert len(names) == 1
-    (resource,) = re.findall(r'Resource = \["arn:\$\{[\w.]+\}:(.+?)"\]', policy)
-    assert re.split("[:/]", resource)[-1] == names[0].replace("var.environment", "each.value")
-    assert not re.search(r'"\w+:(Delete|\*)', policy)
+    (resource,) = re.findall(r'"arn:\$\{[\w.]+\}:(.+?)"', policy)
+    named = re.split("[:/]", resource)[-1].removesuffix("${end}")
+    assert named == names[0].replace("var.environment", "each.value")
+    others = re.sub(r"\w+_deletes += \[.*\]", "", policy)
+    assert not re.search(r'"\w+:(Delete|\*)', others)
+    assert re.search(r'each\.key == "preview" \? local\.\w+_deletes : \[\]', policy)
+    assert 'role == "preview" ? "pr-*"' in policy
     assert f"`terraform/foundation/{kind.own_ci}`" in (project / "README.md").read_text()
 
 
