@@ -68,7 +68,7 @@ class SubjectFinder:
             raise BadInputError(
                 f"{wanted} is an environment, and no release or promotion",
                 kind="unknown-release",
-                hint=f"the newest failure there: `inv diagnose --env {wanted}`",
+                hint=f"give it by its flag: `inv diagnose --env {wanted}`, `inv report --env {wanted}`",
             )
         name = wanted.rpartition(":")[2] if wanted.startswith("arn:") else wanted.strip()
         is_release = bool(_RELEASE.fullmatch(name))

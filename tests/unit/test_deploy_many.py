@@ -29,6 +29,7 @@ from stepladder.core.errors import (
     StepladderError,
 )
 from stepladder.ledger.schema import Bad
+from stepladder.terraform.failures import TerraformError
 
 FUNCTIONS = {"mailer": {}, "resizer": {"image": {"context": "functions/resizer"}}}
 EVERY = {"": "1", "mailer": "1", "resizer": "1"}
@@ -112,6 +113,21 @@ def test_a_smoke_case_that_fails_for_one_function_moves_none(live: ManyHarness) 
     assert results["mailer"] == "failed"
     assert results["resizer"] in {"unchanged", "tested"}
     assert no_locks(live)
+
+
+def test_an_apply_that_failed_is_in_the_ledger_once_for_the_environment(live: ManyHarness) -> None:
+    def refuse(**_: Any) -> None:
+        raise TerraformError("terraform apply of staging/service failed: no", hint="see", diagnostics=())
+
+    live.many["mailer"].configure = refuse  # type: ignore[method-assign]
+    live.infra_inputs = "two"
+    with pytest.raises(TerraformError):
+        live.deploy_many()
+    entry = live.items_of("staging", "release#")[-1]
+    assert (entry["kind"], entry["result"], entry["error_kind"]) == ("deploy", "failed", "terraform-failed")
+    assert entry["failed_step"] == "service"
+    assert len(live.items_of("staging-mailer", "release#")) == 1, "no function of its own had begun"
+    assert live.live_versions == EVERY
 
 
 def test_a_version_that_waited_for_the_others_is_in_the_ledger_with_the_reason(live: ManyHarness) -> None:

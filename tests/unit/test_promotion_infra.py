@@ -17,6 +17,7 @@ from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.roots import RootPlan
 from stepladder.releases.interfaces import Applied
 from stepladder.settings.load import load
+from stepladder.terraform.failures import TerraformError
 
 DIGEST = "sha256:" + "b" * 64
 OTHER = "222222222222"
@@ -172,6 +173,23 @@ def test_every_root_is_planned_before_the_first_is_applied_and_the_rungs_go_in_o
     assert ladder.locks() == []
     assert ladder.prepare() == ()
     assert len(ladder.roots.applied) == 3, "the second time there is nothing to apply"
+
+
+def test_an_apply_of_a_promotion_that_failed_is_kept_in_the_ledger_of_its_rung(ladder):
+    apply = ladder.roots.apply
+
+    def refuse(rung, root, step):
+        if rung.environment == "production" and root == "service":
+            raise TerraformError("terraform apply of production/service failed: no", hint="see", diagnostics=())
+        return apply(rung, root, step)
+
+    ladder.roots.apply = refuse
+    with pytest.raises(TerraformError):
+        ladder.prepare("qa", "production")
+    (entry,) = ladder.machine.at("production").ledger.history("production")
+    assert (entry.kind, entry.result, entry.error_kind) == ("promote", "failed", "terraform-failed")
+    assert entry.failed_step == "service"
+    assert ladder.machine.at("qa").ledger.history("qa") == []
 
 
 def test_a_lock_file_that_terraform_wrote_is_told(ladder):
