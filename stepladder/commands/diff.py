@@ -169,9 +169,12 @@ class Diff:
                 return diff_image.of_promotion(view, digest, commit, source)
             key = current.input_key if current and is_recorded else ""
             return diff_image.of_files(view, digest, key, commit, build=self.options.build, step=step)
-        except StepladderError as error:
-            self.failures.append(error)
-            return ImageDiff(UNKNOWN, digest, why=error.message)
+        except Exception as error:
+            known = known_error(error)
+            if known is None:
+                raise
+            self.failures.append(known)
+            return ImageDiff(UNKNOWN, digest, why=known.message)
 
     # infrastructure
 
@@ -179,10 +182,8 @@ class Diff:
         rung = self.rung
         names = roots_of(rung.settings, rung.environment)
         wanted = names if how == PROMOTION else tuple(name for name in names if name != delivery.ROOT)
-        shares = FOUNDATION not in names and not is_preview(
-            rung.environment
-        )  # a review names it once for each location
-        if shares and any((rung.settings.root / "terraform" / FOUNDATION).glob("*.tf")):
+        unnamed = FOUNDATION not in names and not is_preview(rung.environment)  # a review names it once for a location
+        if unnamed and any((rung.settings.root / "terraform" / FOUNDATION).glob("*.tf")):
             wanted = (FOUNDATION, *wanted)
         return [self._root(name, snapshot) for name in wanted]
 

@@ -5,7 +5,6 @@ Nothing is pushed. Without `--build` nothing is built: an image that isn't in th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -21,7 +20,6 @@ from stepladder.images.registry import ecr
 from stepladder.releases.rung import Rung
 
 SAME, NEW, UNKNOWN = "same", "new", "unknown"
-_COMMIT = re.compile(r"[0-9a-f]{40}(-dirty)?")
 
 
 @dataclass(frozen=True)
@@ -81,8 +79,7 @@ def of_files(rung: Rung, served: str, served_key: str, commit: str, *, build: bo
     if served and served_key == key:
         return ImageDiff(SAME, served, served, commit, f"unchanged, {short(served)}")
     new = ImageDiff(NEW, served, "", commit, "its inputs differ from those of what is served" if served else "first")
-    head = git.ask(rung.settings.root, "rev-parse", "HEAD") if git.is_repository(rung.settings.root) else ""
-    new = with_commits(replace(new, files=_changed_files(rung, commit)), rung, (head or "").strip())
+    new = with_commits(replace(new, files=_changed_files(rung, commit)), rung, git.head(rung.settings.root))
     made = _made(rung, key, step, build=build)
     if isinstance(made, str) and made.startswith("sha256:"):
         return _same(new, made) if made == served else compared(replace(new, after=made), rung, Side(rung, made))
@@ -206,11 +203,7 @@ def _installed(rung: Rung, repository: ecr.Repository, served: ImageContents) ->
 
 def _changed_files(rung: Rung, commit: str) -> tuple[str, ...]:
     """Return the files of the image's folder that differ from a commit, as far as git knows it."""
-    if not _COMMIT.fullmatch(commit) or not git.is_repository(rung.settings.root):
-        return ()
-    sha = commit.removesuffix("-dirty")
-    listed = git.ask(rung.settings.root, "diff", "--name-only", "--relative", sha, "--", rung.settings.image.context)
-    return tuple((listed or "").splitlines())
+    return git.changed_files(rung.settings.root, commit, rung.settings.image.context)
 
 
 def _without(layers: Sequence[ImageLayer], others: Sequence[ImageLayer]) -> tuple[ImageLayer, ...]:

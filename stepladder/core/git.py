@@ -172,8 +172,16 @@ def titles(root: Path, shas: Iterable[str]) -> dict[str, str]:
     wanted = [sha for sha in wanted if _SHA.fullmatch(sha)]
     if not wanted or not is_repository(root):
         return {}
-    listed = ask(root, "log", "--no-walk=unsorted", "--ignore-missing", "--format=%H %s", *wanted) or ""
+    listed = _ask_or_nothing(root, "log", "--no-walk=unsorted", "--ignore-missing", "--format=%H %s", *wanted)
     return dict(line.split(" ", 1) for line in listed.splitlines() if " " in line)
+
+
+def _ask_or_nothing(root: Path, *arguments: str) -> str:
+    """Return what git prints; nothing where it says no, also because the repository is another user's."""
+    try:
+        return ask(root, *arguments) or ""
+    except NotReadyError:
+        return ""
 
 
 def between(root: Path, before: str, after: str) -> list[tuple[str, str]]:
@@ -181,8 +189,21 @@ def between(root: Path, before: str, after: str) -> list[tuple[str, str]]:
     ends = [each.removesuffix("-dirty") for each in (before, after)]
     if not all(_SHA.fullmatch(each) for each in ends) or not is_repository(root):
         return []
-    listed = ask(root, "log", f"--max-count={_MOST}", "--format=%H %s", f"{ends[0]}..{ends[1]}", "--") or ""
+    listed = _ask_or_nothing(root, "log", f"--max-count={_MOST}", "--format=%H %s", f"{ends[0]}..{ends[1]}", "--")
     return [(sha, title) for sha, _, title in (line.partition(" ") for line in listed.splitlines())]
+
+
+def head(root: Path) -> str:
+    """Return the hash of the commit that is checked out; empty without one."""
+    return _ask_or_nothing(root, "rev-parse", "HEAD").strip() if is_repository(root) else ""
+
+
+def changed_files(root: Path, commit: str, folder: str) -> tuple[str, ...]:
+    """Return the files of a folder that differ from a commit; none where git doesn't know it."""
+    sha = commit.removesuffix("-dirty")
+    if not _SHA.fullmatch(sha) or not is_repository(root):
+        return ()
+    return tuple(_ask_or_nothing(root, "diff", "--name-only", "--relative", sha, "--", folder).splitlines())
 
 
 def is_repository(root: Path) -> bool:

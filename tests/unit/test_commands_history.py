@@ -17,7 +17,7 @@ from stepladder.commands.history import HistoryOptions
 from stepladder.core import git
 from stepladder.core.clock import stamp
 from stepladder.core.console import Console
-from stepladder.core.errors import BadInputError, RefusedError, StepladderError
+from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.ledger.schema import Preview, ReleaseEntry
 from stepladder.releases.rung import Rung
 
@@ -167,3 +167,14 @@ def test_commits_between_two_are_those_that_git_lists(tmp_path: Path, monkeypatc
     assert git.between(tmp_path, "none", other) == []
     monkeypatch.setattr(git, "ask", lambda *_: None)
     assert git.between(tmp_path, COMMIT, other) == [], "git doesn't know one of them"
+
+
+def test_a_repository_that_git_refuses_to_read_has_no_titles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> str:
+        raise NotReadyError("git refuses to read it", kind="git-untrusted")
+
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setattr(git, "ask", refuse)
+    assert git.titles(tmp_path, [COMMIT]) == {}
+    assert git.between(tmp_path, COMMIT, "cd" * 20) == []
+    assert (git.head(tmp_path), git.changed_files(tmp_path, COMMIT, "function")) == ("", ())
