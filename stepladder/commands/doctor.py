@@ -6,7 +6,7 @@ It reads only. With `--fix` it shows what can be fixed safely, asks, fixes it, a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from stepladder.settings.load import Settings
 _COLOURS = {ERROR: "red", WARNING: "yellow", NOTE: "dim"}
 _HEAD = ("", "level", "subject", Column("problem", least=30, prose=True))
 _COMMAND = "inv doctor"
+_SPELLED_OUT = 6
+"""Checks that are named one by one where one reason stands in the way of them."""
 
 
 @dataclass(frozen=True)
@@ -170,9 +172,9 @@ class Doctor:
             )
         if examination.unchecked:
             first_unchecked = examination.unchecked[0]
-            names = dict.fromkeys(each.check for each in examination.unchecked)
+            summaries = dict.fromkeys(_grouped(examination.unchecked).values())
             return NotReadyError(
-                f"not everything could be checked: {', '.join(names)}",
+                f"not everything could be checked: {'; '.join(summaries)}",
                 kind="doctor-incomplete",
                 hint=first_unchecked.hint or "the lines above say why; `--json` under unchecked",
             )
@@ -187,8 +189,8 @@ class Doctor:
             console.table(_HEAD, [_row(number, each) for number, each in enumerate(findings, 1)])
             for numbers, fix in _fixes(findings):
                 console.data(f"{numbers} {fix}")
-        for (reason, hint), group in _grouped(examination.unchecked).items():
-            console.warn(f"not checked: {', '.join(group)}: {reason}")
+        for (reason, hint), summary in _grouped(examination.unchecked).items():
+            console.warn(f"not checked: {summary}: {reason}")
             if hint:
                 console.hint(hint)
         safe = len(examination.safe)
@@ -223,15 +225,17 @@ def _fixes(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     return [(f"{shown:>{width}}", fix) for fix, shown in rows.items()]
 
 
-def _grouped(unchecked: Sequence[Unchecked]) -> dict[tuple[str, str], list[str]]:
+def _grouped(unchecked: Sequence[Unchecked]) -> dict[tuple[str, str], str]:
+    """Return what wasn't checked by reason and hint: each check, or of what they are where they are many."""
     groups: dict[tuple[str, str], dict[str, list[str]]] = {}
     for each in unchecked:
         subjects = groups.setdefault((each.reason, each.hint), {}).setdefault(each.check, [])
-        subjects.append(each.subject)
-    return {
-        key: [
-            f"{check} ({', '.join(named)})" if (named := [s for s in subjects if s]) else check
-            for check, subjects in checks.items()
-        ]
-        for key, checks in groups.items()
-    }
+        subjects += [each.subject] if each.subject else []
+    return {key: _summary(checks) for key, checks in groups.items()}
+
+
+def _summary(checks: Mapping[str, Sequence[str]]) -> str:
+    if len(checks) > _SPELLED_OUT:
+        subjects = dict.fromkeys(subject for each in checks.values() for subject in each)
+        return f"{len(checks)} checks of {', '.join(subjects)}"
+    return ", ".join(f"{name} ({', '.join(subjects)})" if subjects else name for name, subjects in checks.items())

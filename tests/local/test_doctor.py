@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,9 @@ import in_process
 import pytest
 from cloud_project import CloudProject
 from iam_callers import Iam
+from invoke.parser import Parser
 
+from stepladder.collections import namespace
 from stepladder.commands.doctor import Doctor, DoctorOptions
 from stepladder.core.console import Console
 from stepladder.core.errors import StepladderError
@@ -241,6 +245,13 @@ def test_many_broken_things_are_each_named_and_the_safe_ones_fixed(project: Clou
         actual = report.of(check)
         missing = [problem for problem in problems if not any(problem in each for each in actual)]
         assert missing == [], (check, actual)
+
+    for each in report.record["findings"]:
+        commands = re.findall(r"`([^`]+)`", each["fix"])
+        assert commands, f"{each['check']} names no command and no setting: {each['fix']}"
+        for command in commands:
+            if command.startswith("inv "):
+                Parser(contexts=namespace().to_contexts(), ignore_unknown=False).parse_argv(shlex.split(command)[1:])
 
     fixed = Report(project, settings, fix=True, confirmed=True).record
     assert [each["safe_fix"] for each in fixed["fixed"]] == [
