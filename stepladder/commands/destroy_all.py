@@ -127,10 +127,10 @@ class DestroyAll:
         for environment in every:
             self.console.heading(environment.rung.environment)
             yield environment.run()
-        for work in reached:
-            if work.shared:
-                self.console.heading(str(work.state.location))
-                yield work.shared.run()
+        shared = [work.shared for work in reached if work.shared]
+        for each in sorted(shared, key=lambda each: each.makes_provider):  # others' plans read the provider
+            self.console.heading(each.report.environment)
+            yield each.run()
 
     def _say_remaining(self, every: list[LocationWork]) -> None:
         for each in every:

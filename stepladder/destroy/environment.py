@@ -213,7 +213,7 @@ class EnvironmentDestroyer:
         self._step_checked()
         with self.rung.console.step("leftovers") as step:
             sources = sum(traffic.remove_event_sources(target) for target in self.targets)
-            groups = [name for target in self.targets if (name := _delete_log_group(target))]
+            groups = [each.names.log_group for each in self.targets if delete_log_group(each, each.names.log_group)]
             if sources or groups:
                 step.done(
                     f"{inventory.counted(sources, 'event source')}, {inventory.counted(len(groups), 'log group')}"
@@ -283,16 +283,15 @@ class EnvironmentDestroyer:
             )
 
 
-def _delete_log_group(target: Rung) -> str:
-    """Delete the log group of a function when there is one still; return its name."""
-    name = target.names.log_group
+def delete_log_group(rung: Rung, name: str) -> bool:
+    """Delete a log group; say whether there was one."""
     try:
-        target.aws.client("logs").delete_log_group(logGroupName=name)
+        rung.aws.client("logs").delete_log_group(logGroupName=name)
     except Exception as error:
         if error_code(error) != _GONE:
             raise
-        return ""
-    return name
+        return False
+    return True
 
 
 def save_items(rung: Rung, items: list[dict[str, dict[str, object]]]) -> str:

@@ -15,12 +15,13 @@ from stepladder.core.aws import ABSENT_IN_S3, error_code
 from stepladder.core.clock import passes, retrying
 from stepladder.core.errors import RefusedError
 from stepladder.destroy import inventory
-from stepladder.destroy.environment import save_items
+from stepladder.destroy.environment import delete_log_group, save_items
 from stepladder.destroy.report import DESTROYED, Asset, DestroyReport
 from stepladder.promotion.delivery import ROOT as DELIVERY
 from stepladder.releases.plan import FOUNDATION
 from stepladder.releases.rung import Rung
-from stepladder.terraform import destroying, emptying, roots, state_file
+from stepladder.settings import ci_roles
+from stepladder.terraform import destroying, emptying, function_packages, roots, state_file
 from stepladder.terraform.destroying import DestroyOutcome
 from stepladder.terraform.state_file import StateResource
 
@@ -36,7 +37,8 @@ _STATE_BUCKET = frozenset(
         "aws_s3_bucket_versioning",
     }
 )
-_LOGS = ("/aws/lambda/{project}-pipeline-", "/aws/codebuild/{project}-pipeline-", "/aws/vendedlogs/states/{project}-")
+_VERBS = (*function_packages.VERBS, "smoke-check")
+_BUILDS = ("check", "deploy", "promote")
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 _GONE = frozenset({"ResourceNotFoundException"})
 _SECONDS = 60.0
@@ -60,6 +62,11 @@ class LocationDestroyer:
     def state(self, root: str) -> tuple[StateResource, ...] | None:
         """Return what Terraform has of a root."""
         return state_file.read(self.rung.aws, roots.root_of(self.rung.settings, self.rung.environment, root))
+
+    @property
+    def makes_provider(self) -> bool:
+        """Whether its foundation made the identity provider of a forge, which those of other regions read."""
+        return any(each.type == _PROVIDER for each in self.state(FOUNDATION) or ())
 
     @property
     def has_bucket(self) -> bool:
@@ -123,27 +130,19 @@ class LocationDestroyer:
         self.report.gone += gone
 
     def _log_groups(self) -> None:
-        """Delete the log groups that the pipeline's functions and builds wrote besides Terraform's."""
-        rung = self.rung
-        with rung.console.step("log groups") as step:
-            names = [name for prefix in _LOGS for name in self._groups(prefix.format(project=rung.names.project))]
-            for name in names:
-                try:
-                    rung.aws.client("logs").delete_log_group(logGroupName=name)
-                except Exception as error:
-                    if error_code(error) not in _GONE:
-                        raise
-            step.done(f"{len(names)} that no Terraform had") if names else step.skip("none left")
-        self.report.gone += [Asset("log group", name, "written besides Terraform") for name in names]
+        """Delete the log groups of the pipeline that were written after Terraform had deleted them.
 
-    def _groups(self, prefix: str) -> Iterator[str]:
-        request: dict[str, Any] = {"logGroupNamePrefix": prefix}
-        while True:
-            answer = self.rung.aws.client("logs").describe_log_groups(**request)
-            yield from (each["logGroupName"] for each in answer["logGroups"])
-            if not answer.get("nextToken"):
-                return
-            request["nextToken"] = answer["nextToken"]
+        By whole names: what begins alike may be another project's.
+        """
+        rung = self.rung
+        project = rung.names.project
+        groups = [f"/aws/lambda/{rung.names.pipeline_function(verb)}" for verb in _VERBS]
+        groups += [f"/aws/codebuild/{project}-pipeline-{build}" for build in _BUILDS]
+        groups.append(f"/aws/vendedlogs/states/{rung.names.state_machine}")
+        with rung.console.step("log groups") as step:
+            deleted = [name for name in groups if delete_log_group(rung, name)]
+            step.done(f"{len(deleted)} that no Terraform had") if deleted else step.skip("none left")
+        self.report.gone += [Asset("log group", name, "written after Terraform") for name in deleted]
 
     def _foundation(self) -> None:
         rung, before = self.rung, self.state(FOUNDATION)
@@ -241,12 +240,12 @@ def _trusts(rung: Rung) -> Iterator[tuple[str, str]]:
     """Yield the roles of the account that aren't the project's CI's own, each with its trust policy as text."""
     import json
 
-    own = f"{rung.names.project}-ci-"
+    own = ci_roles.names_of(rung.settings.whole)
     request: dict[str, Any] = {}
     while True:
         answer = rung.aws.client("iam").list_roles(**request)
         for role in answer["Roles"]:
-            if not role["RoleName"].startswith(own):
+            if role["RoleName"] not in own:
                 yield role["RoleName"], json.dumps(role["AssumeRolePolicyDocument"])
         if not answer.get("IsTruncated"):
             return

@@ -7,6 +7,7 @@ from stepladder.core.errors import RefusedError
 from stepladder.core.names import split_target
 from stepladder.promotion.executions import StateMachine
 from stepladder.releases.rung import Rung
+from stepladder.settings import ci_roles
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 _RUNNING = 20  # promotions that are read: there is one at a time, and those of other functions
@@ -16,7 +17,7 @@ def check_caller(rung: Rung, *, preview: bool) -> None:
     """Refuse the roles of the project's CI jobs: only a person destroys. Previews are the jobs' own."""
     arn = str(rung.aws.client("sts").get_caller_identity()["Arn"])
     role = arn.split("/")[1] if ":assumed-role/" in arn else ""
-    if role.startswith(f"{rung.names.project}-ci-") and not preview:
+    if role in ci_roles.names_of(rung.settings.whole) and not preview:
         raise RefusedError(
             f"{role} is the role of a CI job, and no job destroys {rung.environment}",
             kind="ci-may-not-destroy",

@@ -34,6 +34,16 @@ class CiRole:
     trusted: tuple[TrustedJobs, ...]
 
 
+def names_of(settings: Settings) -> frozenset[str]:
+    """Return the names that CI roles of the project have, whether it has a forge now or not.
+
+    They are compared whole: another project may be called as this one's roles begin.
+    """
+    every = [settings.names(name) for name in settings.environments]
+    own = {names.ci_role(purpose) for names in every for purpose in (PLAN, DEPLOY, RELEASE)}
+    return frozenset(own | {names.preview_role for names in every})
+
+
 def roles(settings: Settings) -> tuple[CiRole, ...]:
     """Return the roles of all environments, in their order; none without a repository in `ci`."""
     return tuple(_roles(settings)) if settings.ci.forges else ()

@@ -76,9 +76,8 @@ def destroy(
         left = tuple(each.address for each in state if leave(each))
         owned = [each for each in state if each.address not in left]
         for turn in range(_TRIES):
-            guards.lift(aws, at, owned, step)
             try:
-                destroyed = _once(runner, aws, left)
+                destroyed = _once(runner, aws, left, lambda: guards.lift(aws, at, owned, step))
             except TerraformError:
                 if turn == _TRIES - 1:
                     raise
@@ -87,7 +86,8 @@ def destroy(
         return DestroyOutcome(destroyed, left, tuple(runner.notes))
 
 
-def _once(runner: Runner, aws: Aws, left: Iterable[str]) -> tuple[ResourceChange, ...]:
+def _once(runner: Runner, aws: Aws, left: Iterable[str], lift: Callable[[], None]) -> tuple[ResourceChange, ...]:
+    """Plan, lift what AWS keeps, and apply: where no plan can be made, no bucket has been emptied."""
     at = runner.at
     planning.ready(runner, aws, foundation.backend_of(at, aws), acting=True)
     guards.lift_in_code(at.snapshot_dir.parent)
@@ -99,6 +99,7 @@ def _once(runner: Runner, aws: Aws, left: Iterable[str]) -> tuple[ResourceChange
         changed, watch = planning.explained(runner, aws, lambda: runner.plan(at.plan_file, destroy=True))
         changes = tuple(change for change in watch.changes if change.action == "delete")
         if changed:
+            lift()
             planning.explained(runner, aws, lambda: runner.apply(at.plan_file, total=len(changes)))
     finally:
         at.plan_file.unlink(missing_ok=True)  # it may hold secrets

@@ -177,8 +177,8 @@ def test_all_of_it_is_destroyed_in_both_accounts_past_every_guard(shell):
     record = shell.record("destroy --all --confirm nightly-report")
     assert [report["environment"] for report in record["reports"]] == [
         "staging",
-        f"{ACCOUNT} {REGION}",
         f"{PRODUCTION['account']} {PRODUCTION['region']}",
+        f"{ACCOUNT} {REGION}",
     ]
     assert named(shell, "staging") == set()
     assert named(shell, "production") == set()

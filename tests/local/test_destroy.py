@@ -379,7 +379,11 @@ class Foundation:
         item = {"pk": {"S": "digest#x"}, "sk": {"S": "bad"}}
         self.client("dynamodb").put_item(TableName=names.ledger_table, Item=item)
         self.client("ecr").create_repository(repositoryName=names.repository)
-        self.client("logs").create_log_group(logGroupName=f"/aws/lambda/{name}-pipeline-verify")
+        for function in (
+            "pipeline-verify",
+            "pipeline-staging",
+        ):  # the second is another project's
+            self.client("logs").create_log_group(logGroupName=f"/aws/lambda/{name}-{function}")
         self.write(
             "foundation",
             [
@@ -431,6 +435,10 @@ def test_what_a_location_shares_goes_with_the_bucket_of_its_own_state_last_where
         assert "s3:ListBuckets" in foundation.left(furnished)
     report = foundation.destroy()
     assert [(each.what, each.name) for each in report.gone] == [("bucket", foundation.names.state_bucket)]
+    foreign = f"/aws/lambda/{foundation.names.project}-pipeline-staging"
+    groups = foundation.client("logs").describe_log_groups(logGroupNamePrefix=f"{foreign[:-8]}")["logGroups"]
+    assert [each["logGroupName"] for each in groups] == [foreign]
+    foundation.client("logs").delete_log_group(logGroupName=foreign)
     assert foundation.left(furnished) == set()
     assert foundation.destroy().result == "unchanged"
 

@@ -175,7 +175,8 @@ def test_nothing_is_stopped_where_terraform_could_not_go_on(tmp_path: Path, monk
     [
         (f"arn:aws:sts::{ACCOUNT}:assumed-role/hello-ci-deploy-staging/job", True),
         (f"arn:aws:sts::{ACCOUNT}:assumed-role/hello-ci-preview/job", True),
-        (f"arn:aws:sts::{ACCOUNT}:assumed-role/hello-cinema/ada", False),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/hello-ci-admin/ada", False),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/hello-ci-ci-deploy-staging/job", False),
         (f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/ada", False),
         (f"arn:aws:iam::{ACCOUNT}:user/hello-ci-deploy-staging", False),
     ],
@@ -357,6 +358,7 @@ def test_the_interfaces_of_a_function_are_waited_for_unless_others_share_them(
         ([("hello-ci-deploy-staging", "PROVIDER")], ""),
         ([("hello-ci-plan-staging", "PROVIDER"), ("other-ci", "PROVIDER")], "other-ci trust it"),
         ([("other", "somebody else's")], ""),
+        ([("hello-ci-ci-deploy-staging", "PROVIDER")], "hello-ci-ci-deploy-staging trust it"),
         (None, "whether roles of others trust it can't be read"),
     ],
 )
