@@ -17,6 +17,9 @@ FILE = ".cruft.json"
 """In cruft's own format, so that `cruft check` works; `version` and `unresolved` are ours."""
 MODULES = Path("terraform") / "modules"
 MODULES_FILE = ".origin.json"
+UPGRADE = Path(".stepladder") / "upgrade"
+JOURNAL = "journal.json"
+"""It is there while an upgrade writes, and after one that was killed: some files are the new version's then."""
 FIRST = "0.1.0"
 """The version of a project that records none."""
 _JUNK = frozenset({".terraform", ".terraform.lock.hcl", "__pycache__", ".DS_Store"})
@@ -46,6 +49,11 @@ def read(path: Path) -> dict[str, Any] | None:
     except (OSError, RecursionError, ValueError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def is_half_upgraded(project: Path) -> bool:
+    """Say whether an upgrade of a project was killed between two files."""
+    return (project / UPGRADE / JOURNAL).is_file()
 
 
 def version_of(record: Mapping[str, Any] | None) -> str:

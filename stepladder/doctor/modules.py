@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from stepladder import __version__
 from stepladder.core import git, project_origin, resources
 from stepladder.doctor.context import DoctorContext
-from stepladder.doctor.finding import NOTE, WARNING, Finding
+from stepladder.doctor.finding import ERROR, NOTE, WARNING, Finding
 
 _SUBJECT = project_origin.MODULES.as_posix()
 
@@ -16,6 +16,9 @@ def edited_or_outdated(context: DoctorContext) -> Iterator[Finding]:
     """Yield that the modules were edited, or that another version made them than the one that runs."""
     if not (context.root / project_origin.MODULES).is_dir():
         return
+    if project_origin.is_half_upgraded(context.root):
+        text = "an upgrade was cut off: some files are the new version's, some are not"
+        yield Finding(ERROR, _SUBJECT, text, "finish it: `inv project.upgrade`")
     modules = project_origin.modules(context.root, resources.folder("terraform") / "modules")
     if modules.missing:
         text = f"nothing says which version of stepladder these are of: {project_origin.MODULES_FILE} is missing"

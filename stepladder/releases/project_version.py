@@ -12,8 +12,15 @@ from stepladder.settings.load import Settings
 def check(settings: Settings, console: Console) -> None:
     """Say once in a checkout that the project's modules are another version's than the one that runs.
 
-    Raises `RefusedError` when they are a newer version's: an older one doesn't know what they need.
+    Raises `RefusedError` when they are a newer version's, since an older one doesn't know what they need, and in the
+    middle of an upgrade.
     """
+    if project_origin.is_half_upgraded(settings.root):
+        raise RefusedError(
+            "an upgrade of this project was cut off: some of its files are the new version's, some are not",
+            kind="upgrade-cut-off",
+            hint="finish it first: `inv project.upgrade`",
+        )
     modules = project_origin.modules(settings.root, resources.folder("terraform") / "modules")
     if modules.missing:
         return

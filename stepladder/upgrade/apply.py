@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepladder.core import files
+from stepladder.core import files, project_origin
 from stepladder.core.errors import LockedError, RefusedError, StepladderError
 from stepladder.upgrade import entry
 from stepladder.upgrade.entry import PathEntry
 
-FOLDER = Path(".stepladder") / "upgrade"
-JOURNAL = "journal.json"
+FOLDER = project_origin.UPGRADE
 WRITTEN = "written.json"
 """What the last upgrade left in each file: these are no changes of a person's."""
 _ABSENT = ""
@@ -64,7 +63,7 @@ def apply(project: Path, writes: Sequence[FileWrite], *, keep: bool = False) -> 
     _clear(folder)
     try:
         rows = [_staged(folder, number, write) for number, write in enumerate(writes)]
-        files.write_json(folder / JOURNAL, {"files": rows})
+        files.write_json(folder / project_origin.JOURNAL, {"files": rows})
     except OSError as error:
         _clear(folder)
         raise _failed(error, "nothing was changed") from error
@@ -75,7 +74,7 @@ def apply(project: Path, writes: Sequence[FileWrite], *, keep: bool = False) -> 
             _undo(project, rows)
             _clear(folder)
         left = "some files are changed, and the next run finishes it"
-        raise _failed(error, left if is_cut_off(project) else "every file is as it was") from error
+        raise _failed(error, left if project_origin.is_half_upgraded(project) else "every file is as it was") from error
     _finish(project, rows, files.read_json(folder / WRITTEN) if keep else {})
 
 
@@ -92,11 +91,6 @@ def resume(project: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(row["path"] for row in done), tuple(row["path"] for row in changed)
 
 
-def is_cut_off(project: Path) -> bool:
-    """Say whether an upgrade of this project was cut off between its first and its last file."""
-    return bool(_rows(project))
-
-
 def is_written(project: Path, path: str) -> bool:
     """Say whether a path is as the last upgrade left it."""
     left = files.read_json(project / FOLDER / WRITTEN)
@@ -104,7 +98,7 @@ def is_written(project: Path, path: str) -> bool:
 
 
 def _rows(project: Path) -> list[dict[str, Any]]:
-    rows = files.read_json(project / FOLDER / JOURNAL).get("files")
+    rows = files.read_json(project / FOLDER / project_origin.JOURNAL).get("files")
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
@@ -199,7 +193,7 @@ def _finish(project: Path, rows: Sequence[dict[str, Any]], written: dict[str, An
 
 
 def _clear(folder: Path) -> None:
-    (folder / JOURNAL).unlink(missing_ok=True)
+    (folder / project_origin.JOURNAL).unlink(missing_ok=True)
     for name in ("before", "after"):
         shutil.rmtree(folder / name, ignore_errors=True)
 

@@ -46,7 +46,7 @@ def upgrade(project: Path, options: UpgradeOptions, console: Console) -> None:
         _resolve(project, made, options.resolved, console)
         return
     with apply.locked(project):
-        if apply.is_cut_off(project):
+        if project_origin.is_half_upgraded(project):
             made = _resumed(project, options, console)
         with console.step("compare") as step:
             prepared = prepare(project, made, to=options.to, given_base=options.base)

@@ -144,6 +144,17 @@ def test_a_deployment_by_an_older_stepladder_than_the_projects_is_refused(projec
     assert "`uv sync`" in refused.value.hint
 
 
+def test_half_an_upgrade_is_neither_deployed_nor_fine_for_the_doctor(project):
+    journal = project / project_origin.UPGRADE / project_origin.JOURNAL
+    journal.parent.mkdir(parents=True)
+    journal.write_text('{"files": [{}]}')
+
+    with pytest.raises(RefusedError, match="cut off") as refused:
+        project_version.check(DeployHarness(project).settings, Console(err=io.StringIO()))
+    assert "`inv project.upgrade`" in refused.value.hint
+    assert findings(project)[0][0] == "error"
+
+
 def test_settings_that_only_a_newer_stepladder_knows_say_so(tmp_path):
     (tmp_path / "invoke.yaml").write_text("stepladder:\n  project: a\n")
     config = SimpleNamespace(_project_prefix=str(tmp_path), get=lambda *_: {"project": "a", "later": 1})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stepladder.core import project_origin
 from stepladder.core.errors import LockedError, RefusedError, StepladderError
 from stepladder.upgrade import apply, entry
 from stepladder.upgrade.apply import FOLDER, FileWrite
@@ -64,13 +65,13 @@ def test_killed_at_any_rename_it_is_all_old_or_the_next_run_makes_it_all_new(pro
         apply.apply(project, planned)
     except KillError:
         monkeypatch.undo()
-        if not apply.is_cut_off(project):
+        if not project_origin.is_half_upgraded(project):
             assert contents(project) in (BEFORE, AFTER)
             apply.apply(project, [write for write in planned if contents(project) == BEFORE])
         else:
             apply.resume(project)
     assert contents(project) == AFTER
-    assert not apply.is_cut_off(project)
+    assert not project_origin.is_half_upgraded(project)
 
 
 @pytest.mark.parametrize("after_files", range(5))
@@ -83,7 +84,7 @@ def test_a_full_disk_leaves_every_file_as_it_was(project, monkeypatch, after_fil
         assert contents(project) == BEFORE
     else:
         assert contents(project) == AFTER
-    assert not apply.is_cut_off(project)
+    assert not project_origin.is_half_upgraded(project)
 
 
 def fail_once(monkeypatch, after, times=1):
@@ -142,6 +143,15 @@ def test_a_file_that_somebody_changed_after_a_kill_stays(project, monkeypatch):
     assert changed == ("changed",)
     assert sorted(done) == ["deleted/only", "new/file"]
     assert contents(project) == AFTER | {"changed": "mine\n"}
+
+
+def test_a_damaged_journal_is_cleared_by_the_next_run(project):
+    journal = project / FOLDER / project_origin.JOURNAL
+    journal.parent.mkdir(parents=True)
+    journal.write_text("{")
+
+    assert apply.resume(project) == ((), ())
+    assert not project_origin.is_half_upgraded(project)
 
 
 def test_a_read_only_file_is_replaced_with_its_permissions(project):
