@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from stepladder.core.aws import error_code, known_error
 from stepladder.core.clock import stamp
-from stepladder.core.errors import ExitCode, InterruptedRunError, StepladderError
+from stepladder.core.errors import ExitCode, InterruptedRunError
 from stepladder.core.process_identity import release_id as new_release_id
 from stepladder.ledger import schema
 from stepladder.ledger.schema import ReleaseEntry
@@ -76,8 +76,8 @@ def needs_no_entry(error: BaseException) -> None:
 def recorded(rung: Rung, kind: str, *, after: str = "", commit: str = "") -> Iterator[None]:
     """Write an entry for what fails in the block and has none, and let the error go on.
 
-    A refusal and bad input get none: nothing had begun. A ledger that can't be written, or isn't there yet, hides
-    nothing. `after` is the id of the release that is live, behind which the new id sorts.
+    A refusal, bad input and a tool that is missing get none: nothing had begun. A ledger that can't be written, or isn't
+    there yet, hides nothing. `after` is the id of the release that is live, behind which the new id sorts.
     """
     began = rung.clock.now()
     try:
@@ -92,9 +92,10 @@ def recorded(rung: Rung, kind: str, *, after: str = "", commit: str = "") -> Ite
 def _counts(error: BaseException) -> bool:
     if vars(error).get(_RECORDED):
         return False
-    if isinstance(error, StepladderError):
-        return error.exit_code in {ExitCode.FAILED, ExitCode.INTERRUPTED, ExitCode.NOT_READY}
-    return isinstance(error, KeyboardInterrupt) or (isinstance(error, Exception) and known_error(error) is not None)
+    known = known_error(error) if isinstance(error, Exception) else None
+    if known:
+        return known.exit_code in {ExitCode.FAILED, ExitCode.INTERRUPTED}
+    return isinstance(error, KeyboardInterrupt)
 
 
 def _entry(rung: Rung, kind: str, began: float, after: str, commit: str) -> ReleaseEntry:

@@ -170,6 +170,10 @@ def test_an_update_that_fails_gives_latest_its_image_back_and_the_next_deploy_su
     assert "a bad day" in done.err
     assert "$LATEST was restored to" in done.err
     assert (project.version, project.answer(), code()) == (version, before, image)
+    (cause,) = project.inv("diagnose", "--json").json["causes"]
+    assert (cause["kind"], "a bad day" in cause["sentence"]) == ("lambda-refused", True)
+    written = project.inv("report", "--json").json
+    assert "a bad day" in Path(written["file"]).read_text("utf-8")
     assert project.deploy().code == 0
     assert project.answer() == "through a failed update"
 
@@ -239,6 +243,10 @@ def test_access_denied_names_the_call_and_leaves_the_alias(project: LiveProject)
     assert "may not call PublishVersion" in done.err
     assert project.version == version
     assert not project.items("lock")
+    project.cloud.faults()
+    diagnosed = project.inv("diagnose").err
+    assert "PublishVersion" in diagnosed
+    assert "`inv explain aws-denied`" in diagnosed
 
 
 def test_credentials_of_another_account_are_refused(project: LiveProject) -> None:
@@ -289,10 +297,12 @@ def test_an_unknown_environment_and_a_broken_settings_file_are_bad_input(project
 
 
 def test_an_infra_change_starts_terraform_and_says_when_there_is_none(project: LiveProject) -> None:
+    releases = len(project.releases)
     done = project.deploy(env={"INVOKE_STEPLADDER_FUNCTION_MEMORY_MB": "512"})
     assert done.code == 6
     assert "Terraform" in done.err
     assert not project.items("lock")
+    assert len(project.releases) == releases, "nothing had begun that failed"
 
 
 def test_status_shows_the_rung(project: LiveProject) -> None:
