@@ -76,8 +76,8 @@ def needs_no_entry(error: BaseException) -> None:
 def recorded(rung: Rung, kind: str, *, after: str = "", commit: str = "") -> Iterator[None]:
     """Write an entry for what fails in the block and has none, and let the error go on.
 
-    A refusal, bad input and a tool that is missing get none: nothing had begun. A ledger that can't be written, or isn't
-    there yet, hides nothing. `after` is the id of the release that is live, behind which the new id sorts.
+    A refusal, bad input and a tool that is missing get none: nothing had begun. A ledger that can't be written hides
+    nothing. `after` is the id of the release that is live, behind which the new id sorts.
     """
     began = rung.clock.now()
     try:
