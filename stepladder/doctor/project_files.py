@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -28,6 +29,7 @@ DEPRECATED = {
 
 As of 2026-11-26: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html#runtimes-supported
 """
+_PROVIDER = re.compile(r'^provider "([^"]+)" \{\s+version\s+= "([^"]+)"', re.MULTILINE)
 _SOON = 180
 _SHORT = 12
 
@@ -92,6 +94,20 @@ def providers(context: DoctorContext) -> Iterator[Finding]:
         elif _untracked(context.root, path):
             text = "git doesn't know it, so each CI job chooses its providers by itself"
             yield Finding(WARNING, path, text, f"`git add {path}`, then commit")
+
+
+def provider_versions(context: DoctorContext) -> Iterator[Finding]:
+    """Yield which provider the roots' lock files have in different versions, so that their plans differ in kind."""
+    locked: dict[str, dict[str, list[str]]] = {}
+    for file in sorted((context.root / "terraform").glob(f"*/{LOCK_FILE}")):
+        for name, version in _PROVIDER.findall(file.read_text("utf-8", "replace")):
+            locked.setdefault(name, {}).setdefault(version, []).append(file.parent.name)
+    for name, versions in locked.items():
+        if len(versions) > 1:
+            text = "; ".join(f"{version} in {', '.join(roots)}" for version, roots in versions.items())
+            yield Finding(
+                WARNING, name, f"the roots lock different versions: {text}", "lock the same: `inv tf.upgrade`"
+            )
 
 
 def _untracked(root: Path, path: str) -> bool:

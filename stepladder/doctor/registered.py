@@ -30,6 +30,7 @@ CHECKS: tuple[DoctorCheck, ...] = (
     DoctorCheck("library", PROJECT, project_files.library),
     DoctorCheck("modules", PROJECT, modules.edited_or_outdated),
     DoctorCheck("providers", PROJECT, project_files.providers),
+    DoctorCheck("provider-versions", PROJECT, project_files.provider_versions),
     DoctorCheck("python", PROJECT, project_files.python_support),
     DoctorCheck("repository-names", PROJECT, identity.repository),
     DoctorCheck("account", LOCATION, caller.check, needs_caller=False),

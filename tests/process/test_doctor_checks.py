@@ -127,6 +127,14 @@ class TestProjectFiles:
         subprocess.run([*git, "add", "-A"], cwd=tmp_path, check=True)
         assert texts(project_files.providers(made(tmp_path))) == []
 
+    def test_roots_that_lock_different_versions_of_a_provider_are_named(self, tmp_path):
+        for root, version in (("delivery", "5.99.0"), ("foundation", "5.100.0"), ("service", "5.100.0")):
+            (tmp_path / "terraform" / root).mkdir(parents=True)
+            provider = f'provider "registry.terraform.io/hashicorp/aws" {{\n  version     = "{version}"\n}}\n'
+            (tmp_path / "terraform" / root / ".terraform.lock.hcl").write_text(provider)
+        ((level, text),) = texts(project_files.provider_versions(made(tmp_path)))
+        assert (level, "5.99.0 in delivery; 5.100.0 in foundation, service" in text) == (WARNING, True)
+
 
 class TestQuotas:
     @pytest.mark.parametrize(
