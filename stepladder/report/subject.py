@@ -107,7 +107,7 @@ class SubjectFinder:
     def newest(self) -> ReportSubject | None:
         """Return the newest release or promotion, however it went; None when there is none."""
         entries, executions = self._newest_entries(), self._executions()
-        newest = executions[0] if executions else None
+        newest = next((one for one in executions[:_DESCRIBED] if self._is_inside(one["executionArn"])), None)
         if newest and (not entries or newest["startDate"].timestamp() >= seconds_of(entries[0].started_at)):
             return self._of_arn(newest["executionArn"])
         return self._of_release(entries[0]) if entries else None
@@ -158,16 +158,25 @@ class SubjectFinder:
     def _dead_holders(self) -> list[tuple[str, Holder]]:
         """Return the locks whose holder is gone: of commands that were killed, and of executions that have ended."""
         dead = []
-        for key in self.targets:
+        for keys in self._by_table(self.targets):
+            rung = self.rung(keys[0])
             try:
-                rung = self.rung(key)
-                holder = rung.ledger.snapshot(key).lock
-                if holder and EnvironmentLock(rung.ledger, key, "", clock=rung.clock).is_over(holder):
-                    dead.append((key, holder))
+                held = [(key, read.lock) for key, read in rung.ledger.snapshots(keys).items() if read.lock]
             except Exception as error:
                 if aws.explain(error) is None:
                     raise
+                continue  # which is noted where its releases are read
+            locks = EnvironmentLock(rung.ledger, keys[0], "", clock=rung.clock)
+            dead += [(key, holder) for key, holder in held if locks.is_over(holder)]
         return dead
+
+    def _by_table(self, keys: Sequence[str]) -> list[list[str]]:
+        """Return the keys of each location together, whose ledger is one table."""
+        tables: dict[tuple[str, str], list[str]] = {}
+        for key in keys:
+            at = self.rung(key).names
+            tables.setdefault((at.account, at.region), []).append(key)
+        return list(tables.values())
 
     # executions
 
@@ -259,11 +268,7 @@ class SubjectFinder:
         if not release_id:
             return {}
         entries: dict[str, ReleaseEntry] = {}
-        by_table: dict[tuple[str, str], list[str]] = {}
-        for key in keys:
-            at = self.rung(key).names
-            by_table.setdefault((at.account, at.region), []).append(key)
-        for of_location in by_table.values():
+        for of_location in self._by_table(keys):
             try:
                 entries |= self.rung(of_location[0]).ledger.entries(dict.fromkeys(of_location, release_id))
             except Exception as error:
