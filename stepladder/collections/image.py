@@ -78,3 +78,28 @@ def prune(
     record = Prune(rung.aws, rung.names, rung.console, lambda: retention.images(rung, kept, own), request).run()
     if json:
         rung.console.json(record | {"keep": kept})
+
+
+@task(
+    prints="stepladder.commands.image_verify:ImageVerification",
+    reads_only=True,
+    help={
+        "env": "Environment whose image and registry to read; default: the lowest rung.",
+        "function": "Name of the function whose image it is, `main` for the own one.",
+        "digest": "Digest of another image than the one that the environment serves.",
+        "json": "Print one JSON record.",
+    },
+)
+def verify(context: Any, env: str = "", function: str = "", digest: str = "", json: bool = False) -> None:
+    """Check the SBOM, provenance and signature of an image in the registry; exit 1 when one is missing or wrong."""
+    from dataclasses import asdict
+
+    from stepladder.commands import image_verify
+    from stepladder.releases.rung import opened
+    from stepladder.settings.load import from_context
+
+    env = env or from_context(context).lowest
+    rung = opened(context, env, "inv image.verify", function=function, as_json=json)
+    record = image_verify.verify(rung, digest)
+    if json:
+        rung.console.json(asdict(record))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stepladder.core.aws import Aws
     from stepladder.core.names import Names
     from stepladder.core.step import Step
+    from stepladder.images.attest.verify import AttachedDocument
     from stepladder.images.model import BuiltImage
     from stepladder.settings.load import Settings
 
@@ -108,3 +109,22 @@ def check_deployable(image: BuiltImage, endpoint: str) -> None:
     from stepladder.images import check
 
     check.check_deployable(image, endpoint)
+
+
+def attest_of(aws: Aws, names: Names, digest: str) -> tuple[AttachedDocument, ...]:
+    """Return what refers to an image in the repository of an environment; `stepladder.images.attest.verify` says more.
+
+    Raises `RefusedError` when the repository hasn't got the image.
+    """
+    from stepladder.core.errors import RefusedError
+    from stepladder.images.attest import verify
+    from stepladder.images.registry import ecr
+
+    if not ecr.holds(aws, names, digest):
+        raise RefusedError(
+            f"{digest[:19]} is not in the repository {names.repository} of {names.account}, {names.region}",
+            kind="image-missing",
+            hint="`inv status` shows the images that are released",
+        )
+    repository = ecr.connect(aws, names)
+    return verify.verify(repository.registry, repository.name, digest)

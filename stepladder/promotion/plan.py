@@ -11,6 +11,7 @@ from stepladder.aws_lambda.lambda_function import LambdaFunction
 from stepladder.core.errors import LockedError
 from stepladder.core.names import split_target, target_key
 from stepladder.core.release_facts import LATEST
+from stepladder.promotion import attested
 from stepladder.promotion.executions import ListedExecution, StateMachine
 from stepladder.promotion.subject import PromotionOptions, Subject, read_lowest
 from stepladder.promotion.subjects import check_marks, identity, promoted, read_subjects
@@ -96,7 +97,7 @@ def plan_promotion(machine: StateMachine, options: PromotionOptions) -> Promotio
         base = base_name(machine.settings.rungs[-1], subject)
         executions = listed.result()
     states = {key: state for key, state in states.items() if split_target(key)[1] in subjects or not subjects}
-    return PromotionPlan(
+    plan = PromotionPlan(
         subject=subject,
         subjects=subjects,
         suites=suites,
@@ -108,6 +109,9 @@ def plan_promotion(machine: StateMachine, options: PromotionOptions) -> Promotio
         running=_running(machine, executions, base, wanted, subjects),
         ended=_ended(machine, executions, base, subjects),
     )
+    if not plan.running and not plan.is_done:
+        attested.check(machine, subjects)
+    return plan
 
 
 def _changed(machine: StateMachine, wanted: Mapping[str, Subject], states: Mapping[str, str]) -> dict[str, Subject]:

@@ -16,6 +16,7 @@ def copy_images(machine: StateMachine, digests: Iterable[str]) -> None:
     Raises `RefusedError` when the primary location lacks one, `NotReadyError` when a location has no repository.
     """
     primary, *others = machine.representatives
+    required = bool(machine.settings.promotion.require)
     for digest in dict.fromkeys(digests) if others else ():
         with machine.console.step("image") as step:
             copied = []
@@ -23,7 +24,11 @@ def copy_images(machine: StateMachine, digests: Iterable[str]) -> None:
                 location = locations.of(rung.settings, rung.environment)
                 step.progress(f"looking in {location}")
                 if images.copy(
-                    (primary.aws, primary.names), (rung.aws, rung.names), digest, primary.settings.build_dir
+                    (primary.aws, primary.names),
+                    (rung.aws, rung.names),
+                    digest,
+                    primary.settings.build_dir,
+                    referrers_too=required,
                 ):
                     copied.append(str(location))
             if copied:

@@ -221,7 +221,8 @@ class CloudResources:
         """Return the variables that the delivery module makes of freezes and alarms."""
         gates = rung_gates.delivery(self.settings, at)
         alarms = {"GATE_ALARMS": json.dumps(gates["gate_alarms"])} if "gate_alarms" in gates else {}
-        return alarms | ({"FREEZES": gates["freezes"]} if "freezes" in gates else {})
+        required = {"REQUIRE": ",".join(gates["require"])} if "require" in gates else {}
+        return alarms | required | ({"FREEZES": gates["freezes"]} if "freezes" in gates else {})
 
     def ladder(self, variables: dict[str, Any]) -> dict[str, Any]:
         below: list[str] = []
