@@ -10,10 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stepladder.settings.problems import Problems, kind
-from stepladder.settings.rules import Choice, Flag, Texts, Whole
+from stepladder.settings.rules import Flag, Texts, Whole
 from stepladder.settings.table import OwnRule, setting
 
-NEVER, AUTO, REQUIRED = SIGN = ("never", "auto", "required")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)+", re.ASCII)
 _PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _KEYS = ("reason", "until")
@@ -86,12 +85,6 @@ class SupplyChainSettings:
     )
     provenance: bool = setting(
         default=True, rule=Flag(), purpose="whether each pushed image gets a statement of what it was built from (SLSA)"
-    )
-    sign: str = setting(
-        NEVER,
-        Choice(SIGN),
-        "whether CI signs the provenance with its identity, which a public log shows: `never`, `auto` where the forge "
-        "gives a token, or `required`, so that CI pushes no image without",
     )
     cooldown_days: int = setting(
         0, Whole(1, 365, zero=True), "days that a package has to be on its index before `inv lock` takes it; 0 for none"
