@@ -89,7 +89,7 @@ def target(wanted: str, origin: ProjectOrigin, pin: LibraryPin | None, cache: Pa
     """Return the source of the version to upgrade to: what `wanted` names, else the newest that can be reached."""
     current = pin.source if pin else origin.source
     if explicit := _explicit(wanted):
-        return explicit if explicit.kind != "git" else _of_git(explicit, explicit.ref, cache, wanted)
+        return explicit if explicit.kind != "git" else _of_git(explicit, explicit.ref, cache, origin.version)
     if current is None or (current.kind == "archive" and wanted):
         raise BadInputError(
             f"{current or 'the project'} names one version only",
@@ -100,7 +100,7 @@ def target(wanted: str, origin: ProjectOrigin, pin: LibraryPin | None, cache: Pa
         case "folder":
             return _of_folder(current, wanted)
         case "git":
-            return _of_git(current, wanted, cache, wanted)
+            return _of_git(current, wanted, cache, origin.version)
         case "archive":
             return current
         case "index":
@@ -146,7 +146,11 @@ def _of_folder(current: VersionSource, wanted: str) -> VersionSource:
     return VersionSource("folder", str(folder))
 
 
-def _of_git(current: VersionSource, ref: str, cache: Path, wanted: str) -> VersionSource:
+def _of_git(current: VersionSource, ref: str, cache: Path, version: str) -> VersionSource:
+    """Return a commit of a repository: that which `ref` names, else the newest release after the project's version.
+
+    Without a newer one it is what runs, if that is of the same repository, else what the project pins.
+    """
     repository = CommitStore(current.address, cache)
     if ref:
         commit = repository.commit_of(ref)
@@ -158,11 +162,11 @@ def _of_git(current: VersionSource, ref: str, cache: Path, wanted: str) -> Versi
             )
         return VersionSource("git", current.address, commit)
     refs = _tags(repository)
-    newest = max(refs, key=project_origin.order, default=None)
-    if newest:
+    newest = max(refs, key=project_origin.order, default=version)
+    if project_origin.order(newest) > project_origin.order(version):
         return VersionSource("git", current.address, refs[newest])
     running, files = fetch.running()
-    if not wanted and running.kind == "git" and running.address == current.address and files.commit:
+    if running.kind == "git" and running.address == current.address and files.commit:
         return running
     return VersionSource("git", current.address, repository.commit_of(current.ref or "HEAD") or current.ref)
 

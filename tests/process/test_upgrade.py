@@ -285,6 +285,15 @@ def test_a_version_has_many_names(project, library, named):
     assert wanted == VersionSource("git", f"file://{library.folder}", full)
 
 
+def test_a_project_of_a_commit_after_the_newest_release_has_nothing_to_upgrade_to(project, library):
+    whole = {**record(project), "version": "0.2.0", "commit": library.commits["0.2.0"]}
+    (project / ".cruft.json").write_text(json.dumps(whole))
+    edit(project, "pyproject.toml", library.commits["0.1.0"], library.commits["0.2.0"])
+    wanted = origin.target("", origin.read(project), pin.read(project), project / "cache", project)
+
+    assert wanted.ref == library.commits["0.2.0"]
+
+
 def test_an_older_version_is_refused(project, library):
     Ran(project)
     commit(project)
