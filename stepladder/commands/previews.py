@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from stepladder.core.aws import known_error
 from stepladder.core.clock import seconds_of
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, LockedError, StepladderError
@@ -106,6 +107,8 @@ def sweep(
 
     At most `most` at once. One that fails stops no other. Raises `StepladderError` at the end when any failed.
     """
+    if most < 1:
+        raise BadInputError(f"--most is {most}", kind="bad-arguments", hint="give at least 1, or leave `--most` out")
     forge = forge or registered.current()
     records = rung.ledger.previews()
     now = rung.clock.now() + rung.ledger.offset
@@ -116,14 +119,17 @@ def sweep(
     swept += [Swept(name, "left", reasons[name]) for name in wanted[most:]]
     for name in wanted[:most]:
         swept.append(_swept(rung, name, reasons[name], records[name], dry_run=dry_run, act=act))
-    _report(rung.console, swept)
     failed = [each.environment for each in swept if each.result.startswith("failed")]
+    if not (failed and rung.console.as_json):  # else the error holds it: there is one document
+        _report(rung.console, swept)
     if failed:
-        raise StepladderError(
+        error = StepladderError(
             f"not destroyed: {', '.join(failed)}",
             kind="preview-left",
             hint=f"see why: `inv preview.destroy --env {failed[0]}`; the next sweep tries again",
         )
+        error.record = {"previews": [asdict(each) for each in swept]}
+        raise error
     return swept
 
 
@@ -176,8 +182,11 @@ def _swept(rung: Rung, name: str, why: str, record: Preview, *, dry_run: bool, a
         rung.ledger.forget_preview(name)
     except LockedError as error:
         return Swept(name, "busy", error.message)
-    except StepladderError as error:
-        return Swept(name, f"failed: {error.message}", why)
+    except Exception as error:
+        known = known_error(error)
+        if known is None:
+            raise
+        return Swept(name, f"failed: {known.message}", why)
     _note(rung.settings, name, record, why)
     return Swept(name, DESTROYED, why)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from fakes.deploy_harness import TABLE, DeployHarness
 
 from stepladder.collections import usage
@@ -58,7 +59,7 @@ class FakeForge(Forge):
 class Destroyer:
     """What destroys an environment; it fails as it is told."""
 
-    def __init__(self, **errors: StepladderError) -> None:
+    def __init__(self, **errors: Exception) -> None:
         self.errors = {name.replace("_", "-"): error for name, error in errors.items()}
         self.destroyed: list[str] = []
 
@@ -241,12 +242,14 @@ def test_one_that_fails_stops_no_other_and_fails_the_sweep_and_a_busy_one_does_n
     for name in ("pr-1", "pr-2", "pr-3"):
         deployed(base, name)
     base.time.seconds += 25 * HOUR
-    act = Destroyer(pr_1=StepladderError("denied"), pr_2=LockedError("pr-2 is locked"))
+    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DeleteFunction")
+    act = Destroyer(pr_1=denied, pr_2=LockedError("pr-2 is locked"))
     with pytest.raises(StepladderError, match="not destroyed: pr-1") as caught:
         swept(base, act)
     assert (caught.value.kind, caught.value.exit_code) == ("preview-left", ExitCode.FAILED)
     assert "`inv preview.destroy --env pr-1`" in caught.value.hint
     assert act.destroyed == ["pr-3"]
+    assert [each["result"] for each in caught.value.record["previews"]][1:] == ["busy", "destroyed"]  # type: ignore[index]
     assert list(records(base)) == ["pr-1", "pr-2"]
     assert swept(base, Destroyer()) == {"pr-1": "destroyed", "pr-2": "destroyed"}
 
@@ -264,6 +267,12 @@ def test_a_preview_that_is_deployed_again_while_others_are_swept_stays(base: Dep
     act = DeployedMeanwhile()
     assert swept(base, act) == {"pr-1": "destroyed", "pr-2": "kept"}
     assert act.destroyed == ["pr-1"]
+
+
+@pytest.mark.parametrize("most", [0, -1])
+def test_a_sweep_of_no_previews_at_most_is_refused(base: DeployHarness, most: int) -> None:
+    with pytest.raises(BadInputError, match=f"--most is {most}"):
+        swept(base, Destroyer(), most=most)
 
 
 def test_a_sweep_of_nothing_says_so(base: DeployHarness) -> None:
