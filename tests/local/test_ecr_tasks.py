@@ -68,7 +68,8 @@ def test_an_image_is_built_pushed_and_not_pushed_twice(here: Project) -> None:
     found = json.loads(again.stdout)
     assert (found["digest"], found["pushed"]) == (digest, False)
     detail = here.cloud.client("ecr").describe_images(repositoryName=here.name)["imageDetails"]
-    assert [image["imageDigest"] for image in detail] == [digest]
+    assert [image["imageDigest"] for image in detail if "subjectManifestDigest" not in image] == [digest]
+    assert {image.get("subjectManifestDigest", digest) for image in detail} == {digest}, "its documents refer to it"
 
 
 def test_an_image_on_this_machines_python_is_for_its_local_cloud_by_whatever_address(here: Project) -> None:
