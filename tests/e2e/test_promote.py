@@ -102,6 +102,12 @@ def test_a_version_that_fails_behind_the_alias_is_rolled_back_with_exit_code_3_a
     shell.edit(lambda text: text + BROKEN)
     shell.env["INVOKE_STEPLADDER_RELEASE_COMMAND_COMMAND"] = "migrate"
     assert "migrate on version 2: ok" in shell.inv("deploy --env staging").stderr
+    before, now = (shell.statuses()[name]["digest"] for name in ("production", "staging"))
+    compared = shell.differs("production --no-infra")
+    assert (compared["how"], compared["source"]) == ("promotion", "staging")
+    image = compared["functions"][0]["image"]
+    assert [image[key] for key in ("before", "after", "layers_unknown")] == [before, now, ""]
+    assert [len(image[which]) for which in ("added", "removed")] == [1, 1], "the layer of code, in two registries"
     ended = shell.inv("promote", code=3)
     assert re.search(r"production: release command migrate of release \S+ ran at .*does not undo it", ended.stderr)
     sent = json.loads(shell.inv("ledger.command --env production --json").stdout)
@@ -114,6 +120,12 @@ def test_a_version_that_fails_behind_the_alias_is_rolled_back_with_exit_code_3_a
     assert rows["production"]["lock"] == ""
     use(shell, "second")
     example_projects.assert_nothing_was_denied(shell)
+
+
+def test_the_history_merges_both_accounts(shell):
+    entries = [(each["environment"], each["kind"], each["result"]) for each in shell.record("history")]
+    assert entries[:2] == [("production", "promote", "rolled_back"), ("staging", "deploy", "succeeded")]
+    assert shell.record("ledger --env production")[0]["seconds"] > 0
 
 
 def test_watching_an_ended_promotion_tells_the_same_end(shell):
