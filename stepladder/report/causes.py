@@ -12,6 +12,7 @@ from stepladder.core.names import flags_of, split_target
 from stepladder.ledger import schema
 from stepladder.promotion import history
 from stepladder.report import next_commands
+from stepladder.report.cause_words import CASES, KINDS, kind_of, reasons_in
 from stepladder.report.clues import blamed
 from stepladder.report.story import CUT_OFF, RUNNING, Story, TargetStory
 from stepladder.report.visits import open_states
@@ -23,33 +24,7 @@ _DENIED = re.compile(
     r"(?: on resource:? (?P<resource>[^\s,]+))?"
 )
 _MAY_NOT = re.compile(r"these credentials may not call (?P<action>\w+)")
-_CASES = re.compile(
-    r"(?P<subject>version \S+.*?) fail(?:s|ed) (?P<failed>\d+) of (?P<all>\d+) smoke cases: (?P<reasons>.+)", re.DOTALL
-)
 _SHOWN = 6  # lines of evidence of a cause
-
-_KINDS = {
-    "AlarmFiredError": "rolled-back",
-    "ApprovalRejected": "approval",
-    "CanaryFailedError": "rolled-back",
-    "CanaryInconclusiveError": "rolled-back",
-    "DeploymentFailed": "rolled-back",
-    "LockedError": "locked",
-    "NotServedError": "alias-changed",
-    "ProbeFailedError": "smoke-failed",
-    "SmokeFailedError": "smoke-failed",
-    "StaleRevisionError": "changed-by-hand",
-}
-"""The kind of each error of the promotion's state machine and functions that has one of its own."""
-_BY_WORDS = (
-    (re.compile(r"fails? \d+ of \d+ smoke cases"), "smoke-failed"),
-    (re.compile(r"^Lambda could not take the image"), "lambda-refused"),
-    (re.compile(r"^terraform \w+ of "), "terraform-failed"),
-    (re.compile(r"^(AccessDenied\w*|UnauthorizedOperation)$"), "aws-denied"),
-    (re.compile(r"release command|^command \S+ "), "release-command-failed"),
-    (re.compile(r"^interrupted$"), "interrupted"),
-)
-"""The kinds of causes that a release before 0.2 wrote, which kept no kind: by sentences of ours."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +110,14 @@ def _causes(story: Story) -> Iterator[Cause]:
     if story.end == CUT_OFF and not story.holder:
         yield _cut_off_promotion(story)
     targets = blamed(story)
+    if story.end == CUT_OFF:  # the cause that is recorded of a target is that, too
+        targets = tuple(target for target in targets if target.exception or target.alarms or target.commands)
     for target in targets:
         yield from _of_target(story, target)
     if not targets and story.end not in WENT_WELL | {CUT_OFF, RUNNING} and (story.error or story.cause):
         sentence = plain_cause(redacted(story.cause)) or story.error
         yield _denied(story, "", sentence) or Cause(
-            _KINDS.get(story.error, "promotion-refused"),
+            KINDS.get(story.error, "promotion-refused"),
             "",
             sentence,
             source=_of_execution(story),
@@ -156,7 +133,7 @@ def _of_target(story: Story, target: TargetStory) -> Iterator[Cause]:
     cause = redacted(target.cause or (entry.cause if entry else ""))
     sentence = plain_cause(cause)
     detail = tuple(line for line in (entry.detail.split("\n") if entry and entry.detail else ()))
-    kind = _kind(target, cause)
+    kind = kind_of(target, cause)
     source = _source(story, target)
     if denied := _denied(story, target.key, " ".join((cause, *detail))):
         yield replace(denied, evidence=(*denied.evidence, *_shown(sentence)), source=source)
@@ -193,8 +170,8 @@ def _of_target(story: Story, target: TargetStory) -> Iterator[Cause]:
             alarm.link,
             next_commands.logs(target),
         )
-    if cases := _CASES.search(cause):
-        reasons = _reasons(cases["reasons"])
+    if cases := CASES.search(cause):
+        reasons = reasons_in(cases["reasons"])
         yield Cause(
             "smoke-failed",
             target.key,
@@ -214,45 +191,8 @@ def _of_target(story: Story, target: TargetStory) -> Iterator[Cause]:
         )
 
 
-def _reasons(text: str) -> tuple[str, ...]:
-    """Return the reasons of several cases: each begins with its case's name."""
-    return tuple(part.strip() for part in re.split(r"; (?=[\w .-]+: )", text.strip()))
-
-
-def failed_cases(target: TargetStory) -> dict[str, str]:
-    """Return why smoke cases of a target failed, by their names, as far as its cause names them."""
-    cases = _CASES.search(plain_cause(redacted(target.cause)))
-    pairs = (reason.partition(": ") for reason in _reasons(cases["reasons"])) if cases else ()
-    return {name: why for name, _, why in pairs}
-
-
-def count_of_failed(target: TargetStory) -> int:
-    """Return how many smoke cases of a target failed, by its cause."""
-    cases = _CASES.search(target.cause)
-    return int(cases["failed"]) if cases else 0
-
-
 def _shown(*lines: str) -> tuple[str, ...]:
     return tuple(line for line in lines if line)[:_SHOWN]
-
-
-def _kind(target: TargetStory, cause: str) -> str:
-    if target.entry and target.entry.error_kind:
-        return target.entry.error_kind
-    names = [target.error, *re.findall(r"\b[A-Z]\w+\b", cause)]
-    for name in names:
-        if name in _KINDS:
-            return _KINDS[name]
-    return next((kind for words, kind in _BY_WORDS if words.search(cause)), _by_result(target))
-
-
-def _by_result(target: TargetStory) -> str:
-    if target.result == schema.ROLLBACK_FAILED:
-        return "rollback-failed"
-    if target.result == schema.ROLLED_BACK:
-        return "rolled-back"
-    kind = target.entry.kind if target.entry else schema.PROMOTE
-    return "promotion-refused" if kind == schema.PROMOTE else "release-failed"
 
 
 def _denied(story: Story, key: str, text: str) -> Cause | None:
@@ -321,7 +261,7 @@ def _of_rung(story: Story) -> Iterator[Cause]:
             continue
         if visit.state in {"AwaitApproval", "ValidateBeforeApproval", "RecoverRung"}:
             what = plain_cause(redacted(visit.cause)) or visit.error
-            kind = "approval" if visit.state == "AwaitApproval" else _KINDS.get(visit.error, "promotion-refused")
+            kind = "approval" if visit.state == "AwaitApproval" else KINDS.get(visit.error, "promotion-refused")
             yield Cause(
                 kind, "", f"{visit.state}: {what}", (), _of_execution(story), command=next_commands.again(story)
             )

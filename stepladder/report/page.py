@@ -21,7 +21,8 @@ from stepladder.ledger.words import result_words, shown_commit
 from stepladder.promotion.audit import HELD, VIOLATED, Judged
 from stepladder.promotion.render import duration
 from stepladder.report import charts, path_graph
-from stepladder.report.causes import WENT_WELL, Diagnosis, count_of_failed, failed_cases
+from stepladder.report.cause_words import count_of_failed, failed_cases
+from stepladder.report.causes import WENT_WELL, Diagnosis
 from stepladder.report.cleaned import cleaned
 from stepladder.report.clues import is_sibling
 from stepladder.report.story import CUT_OFF, NOT_REACHED, RUNNING, UNKNOWN_END, Story, TargetStory
