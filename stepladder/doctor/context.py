@@ -94,6 +94,11 @@ class DoctorContext:
         """Account and region, for a person."""
         return f"{self.names.account} {self.names.region}"
 
+    def named(self, name: str) -> str:
+        """Return a name that each account and region has, with these where the project is in several."""
+        used = {(each.account, each.region) for each in self.settings.environments.values()}
+        return name if len(used) == 1 else f"{name} in {self.location}"
+
     def client(self, service: str) -> Any:
         """Return the client of a service there."""
         return self.rung.aws.client(service)

@@ -40,9 +40,9 @@ class Finding:
     check: str = ""
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str, str]:
         """What it is again at the next run."""
-        return (self.check, self.subject, self.problem)
+        return (self.check, self.subject, self.problem, self.fix)
 
     def record(self) -> dict[str, object]:
         """Return it as data."""

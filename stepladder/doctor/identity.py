@@ -63,7 +63,7 @@ def providers(context: DoctorContext) -> Iterator[Finding]:
 def _provider(context: DoctorContext, forge: Forge, fix: str) -> Iterator[Finding]:
     issuer, names = forge.url.removeprefix("https://"), context.names
     arn = f"arn:{names.partition}:iam::{names.account}:oidc-provider/{issuer}"
-    subject = f"identity provider {issuer}"
+    subject = context.named(f"identity provider {issuer}")
     provider = _read(lambda: context.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=arn))
     if provider is None:
         yield Finding(ERROR, subject, "the account has none, so no CI job gets credentials", fix)

@@ -22,15 +22,17 @@ def table(context: DoctorContext) -> Iterator[Finding]:
         if error_code(error) != NOT_FOUND:
             raise
         if _has_bucket(context):
-            yield Finding(ERROR, name, "the ledger is gone, and with it every release that it knew", fix)
+            yield Finding(ERROR, context.named(name), "the ledger is gone, and with it every release that it knew", fix)
         return
     if not described.get("DeletionProtectionEnabled"):
-        act = SafeFix(f"protect {name} from deletion", lambda: _protect(client, name))
-        yield Finding(WARNING, name, "may be deleted by one call: its deletion protection is off", fix, act)
+        act = SafeFix(f"protect {context.named(name)} from deletion", lambda: _protect(client, name))
+        yield Finding(
+            WARNING, context.named(name), "may be deleted by one call: its deletion protection is off", fix, act
+        )
     backups = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
     if backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") != "ENABLED":
-        act = SafeFix(f"turn on point-in-time recovery of {name}", lambda: _recovery(client, name))
-        yield Finding(WARNING, name, "can't be restored: its point-in-time recovery is off", fix, act)
+        act = SafeFix(f"turn on point-in-time recovery of {context.named(name)}", lambda: _recovery(client, name))
+        yield Finding(WARNING, context.named(name), "can't be restored: its point-in-time recovery is off", fix, act)
 
 
 def _has_bucket(context: DoctorContext) -> bool:

@@ -32,7 +32,7 @@ def pipeline(context: DoctorContext) -> Iterator[Finding]:
         name = f"/aws/lambda/{context.names.pipeline_function(verb)}"
         if name in groups and not groups[name]:
             fix = context.restored_by("delivery")
-            yield Finding(WARNING, name, "keeps everything forever, which costs more each month", fix)
+            yield Finding(WARNING, context.named(name), "keeps everything forever, which costs more each month", fix)
 
 
 def _groups(context: DoctorContext) -> dict[str, int]:

@@ -18,6 +18,7 @@ _FIXED = ("IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION")
 def repository(context: DoctorContext) -> Iterator[Finding]:
     """Yield what is wrong with the repository of the project's images."""
     client, name = context.client("ecr"), context.names.repository
+    subject = context.named(f"repository {name}")
     fix = context.restored_by("foundation")
     try:
         described = client.describe_repositories(repositoryNames=[name])["repositories"][0]
@@ -26,16 +27,14 @@ def repository(context: DoctorContext) -> Iterator[Finding]:
             raise
         if context.has_foundation:
             text = "the repository is gone: functions whose images were there stop once Lambda drops its copy"
-            yield Finding(ERROR, f"repository {name}", text, fix)
+            yield Finding(ERROR, subject, text, fix)
         return
     if described.get("imageTagMutability") not in _FIXED:
-        act = SafeFix(f"make the tags of {name} immutable", lambda: _fix_tags(client, name))
-        yield Finding(WARNING, f"repository {name}", "a tag may be moved to another image", fix, act)
+        act = SafeFix(f"make the tags of {context.named(name)} immutable", lambda: _fix_tags(client, name))
+        yield Finding(WARNING, subject, "a tag may be moved to another image", fix, act)
     for rule in _expiring(client, name):
         text = f"lifecycle rule {rule} deletes images by age or count, which may be live or a rollback's"
-        yield Finding(
-            ERROR, f"repository {name}", text, f"delete it: `aws ecr delete-lifecycle-policy --repository-name {name}`"
-        )
+        yield Finding(ERROR, subject, text, f"delete it: `aws ecr delete-lifecycle-policy --repository-name {name}`")
 
 
 def _fix_tags(client: Any, name: str) -> None:

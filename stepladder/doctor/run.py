@@ -61,7 +61,7 @@ def examine(planned: Sequence[Job], progress: Progress = lambda _done, _total: N
         results = [future.result() for future in futures]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    unique: dict[tuple[str, str, str], Finding] = {}
+    unique: dict[tuple[str, str, str, str], Finding] = {}
     for own, _ in results:
         for each in own:
             unique.setdefault(each.key, each)

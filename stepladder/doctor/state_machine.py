@@ -29,14 +29,14 @@ def state_machine(context: DoctorContext) -> Iterator[Finding]:
         if error_code(error) != _MISSING:
             raise
         text = "the state machine is gone, so nothing can be promoted"
-        yield Finding(ERROR, context.names.state_machine, text, "`inv promote` makes it again")
+        yield Finding(ERROR, context.named(context.names.state_machine), text, "`inv promote` makes it again")
         return
     own = context.root / _FILE
     made = json.loads(own.read_text("utf-8")) if own.is_file() else definition.load()
     if not _fits(made, json.loads(deployed)):
         text = f"the state machine in AWS is another one than {_FILE} makes"
         fix = context.restored_by("delivery")
-        yield Finding(WARNING, context.names.state_machine, text, fix)
+        yield Finding(WARNING, context.named(context.names.state_machine), text, fix)
 
 
 def _fits(template: Any, value: Any) -> bool:

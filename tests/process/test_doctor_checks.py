@@ -19,6 +19,7 @@ from stepladder.core.console import Console
 from stepladder.doctor import (
     callers,
     identity,
+    ledger_table,
     permissions,
     project_files,
     quotas,
@@ -240,6 +241,21 @@ def test_a_secret_without_a_value_is_an_error_once_its_function_is_deployed(tmp_
         monkeypatch.setattr(DoctorContext, "ledger", lambda _self, ledger=ledger: ledger)
         (finding,) = secret_values.values(context)
         assert (finding.level, finding.fix) == (level, "`inv secrets.set API_KEY --env staging`")
+
+
+def test_what_each_account_has_of_one_name_is_a_finding_of_each(tmp_path):
+    elsewhere = {"account": "444455556666", "region": REGION}
+    table = {"Table": {"DeletionProtectionEnabled": False}}
+    backups = {"ContinuousBackupsDescription": {}}
+    context = made(tmp_path, {"dynamodb": answering(describe_table=table, describe_continuous_backups=backups)})
+    environments = {"staging": {"account": ACCOUNT, "region": REGION}, "production": elsewhere}
+    two = replace(context, loaded=load({"project": "hello", "environments": environments}, tmp_path))
+    alone, in_two = list(ledger_table.table(context)), list(ledger_table.table(two))
+    assert {each.subject for each in alone} == {"hello-releases"}
+    assert {each.subject for each in in_two} == {f"hello-releases in {ACCOUNT} {REGION}"}
+    assert {each.safe.description for each in in_two if each.safe} >= {
+        f"protect hello-releases in {ACCOUNT} {REGION} from deletion"
+    }
 
 
 def test_shared_reads_are_made_once_and_an_error_is_every_reader_s(tmp_path):
