@@ -244,7 +244,7 @@ class EnvironmentDestroyer:
                 step.skip("all previews share them, and they expire")
                 return
             own, kept = images.split(rung, self.targets) if self.has_ledger else ([], [])
-            prune.delete(rung.aws, rung.names, [image.digest for image in own])
+            prune.delete_whole(rung.aws, rung.names, [image.digest for image in own])
             self.report.gone += [images.part(rung, own)] if own else []
             self.report.kept += kept
             step.done(f"{len(own)} deleted") if own else step.skip("none that only this environment has")

@@ -246,3 +246,11 @@ def delete(aws: Aws, names: Names, digests: list[str]) -> None:
             repositoryName=names.repository,
             imageIds=[{"imageDigest": digest} for digest in digests[start : start + _BATCH]],
         )
+
+
+def delete_whole(aws: Aws, names: Names, digests: list[str]) -> None:
+    """Delete images with all that refers to them, that first: what refers to an image that is gone is nobody's."""
+    never = datetime.min.replace(tzinfo=UTC)
+    referring = _referring(listed(aws, names), set(digests), never) if digests else ()
+    delete(aws, names, [each.digest for each in referring])
+    delete(aws, names, digests)

@@ -17,6 +17,7 @@ from fakes.many_harness import ManyHarness
 
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
+from stepladder.images import prune as images_prune
 from stepladder.images import revision
 from stepladder.images.prune import Prune, PruneOptions
 from stepladder.releases import retention
@@ -103,6 +104,16 @@ def test_referrers_are_deleted_before_their_image_the_deepest_first(harness: Dep
     harness.ecr.batch_delete_image = deleted  # type: ignore[method-assign]
     prune(harness, keep=6)
     assert gone == [digest("signature"), digest("bom"), digest("one")]
+
+
+def test_an_environment_that_is_destroyed_leaves_nothing_that_refers_to_its_images(harness: DeployHarness) -> None:
+    for source in ("one", "two"):
+        harness.ecr.hold(digest(f"{source} bom"), pushed=datetime.now(UTC), subject=digest(source))
+    harness.ecr.hold(digest("nobody's"), pushed=OLD, subject=digest("deleted by hand"))
+    rung = harness.rung()
+    images_prune.delete_whole(rung.aws, rung.names, [digest("one")])
+    assert {digest("one"), digest("one bom")}.isdisjoint(held(harness))
+    assert {digest("two"), digest("two bom"), digest("nobody's")} <= held(harness)
 
 
 def test_what_refers_to_an_image_that_is_needed_again_is_not_deleted(harness: DeployHarness) -> None:
