@@ -48,7 +48,7 @@ class Repository:
         """Commit all that changed; return the commit."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
-        return self.head
+        return self._pushed()
 
     @property
     def head(self) -> str:
@@ -59,6 +59,11 @@ class Repository:
         """Merge a branch into main, as a forge does after a review; return the commit."""
         self.git("switch", "--quiet", "main")
         self.git("merge", "--quiet", "--no-ff", "--message", f"Merge {branch}", branch)
+        return self._pushed()
+
+    def _pushed(self) -> str:
+        """Let main be the remote's as well, which a rule by changed files compares with; return the commit."""
+        self.git("update-ref", "refs/remotes/origin/main", "main")
         return self.head
 
 
