@@ -66,7 +66,7 @@ class DestroyAll:
         if not reached:
             raise every[0].state.error or AssertionError("what isn't reached has a reason")
         project = self.settings.project
-        if not any(self._parts(each) for each in reached):
+        if not any(each.shared and (self._parts(each) or each.shared.is_present) for each in reached):
             self.console.line(f"nothing of {project} is left")
             return self._record([], every)
         for each in reached:
@@ -83,7 +83,13 @@ class DestroyAll:
         for report in reports:
             destroy.close(self.console, report)
         self._say_remaining(every)
+        if len(reached) == len(every):
+            self.console.hint(f"{project} is out of AWS; its files stay here, and `{self._again}` makes it again")
         return self._record(reports, every)
+
+    @property
+    def _again(self) -> str:
+        return f"inv deploy --env {self.settings.lowest}"
 
     def _reach(self, location: Location, names: list[str]) -> LocationWork:
         state = reach(self.settings, location, names[0], self._open)

@@ -64,6 +64,11 @@ class LocationDestroyer:
         return state_file.read(self.rung.aws, roots.root_of(self.rung.settings, self.rung.environment, root))
 
     @property
+    def is_present(self) -> bool:
+        """Whether anything is left, also where Terraform's state is not."""
+        return bool(self.inventory()) or self.rung.ledger.snapshot(self.rung.environment).exists
+
+    @property
     def makes_provider(self) -> bool:
         """Whether its foundation made the identity provider of a forge, which those of other regions read."""
         return any(each.type == _PROVIDER for each in self.state(FOUNDATION) or ())

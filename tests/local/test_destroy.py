@@ -449,6 +449,7 @@ def test_a_bucket_that_has_lost_its_state_goes_and_a_ledger_without_a_state_is_r
     s3.delete_object(Bucket=names.state_bucket, Key=names.state_key("foundation"))
     console = Console(err=io.StringIO(), live=False)
     destroyer = LocationDestroyer(Rung(foundation.settings, "staging", foundation.aws, console, "test"))
+    assert destroyer.is_present
     with pytest.raises(RefusedError, match="the foundation's state is not"):
         destroyer.check_state()
     foundation.client("dynamodb").update_table(TableName=names.ledger_table, DeletionProtectionEnabled=False)
