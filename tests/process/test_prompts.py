@@ -34,8 +34,10 @@ PROMPTS = {
     "stepladder/commands/bootstrap.py:_writes": "tests/unit/test_commands_bootstrap.py",
     "stepladder/commands/destroy.py:confirm": "this file",
     "stepladder/commands/doctor.py:_confirm": "tests/local/test_terminal_tasks.py",
+    "stepladder/commands/prune_versions.py:prune": "tests/unit/test_prune_versions.py",
     "stepladder/commands/rollback.py:judged": "tests/local/test_terminal_tasks.py",
     "stepladder/commands/serve.py:_check_environment": "this file",
+    "stepladder/images/prune.py:run": "tests/unit/test_images_prune.py",
     "stepladder/promotion/infra.py:_ask": "tests/unit/test_promotion_infra.py",
     # read by themselves
     "stepladder/commands/http_call.py:_typed": "tests/unit/test_commands_http_call.py",
@@ -51,6 +53,7 @@ NOT_OF_A_PERSON = {
     "stepladder/core/git.py",  # `ask` asks git
     "stepladder/releases/smoke_check.py",  # a child's standard input
     "stepladder/releases/smoke_pattern.py",
+    "stepladder/upgrade/render_worker.py",  # cookiecutter's prompts with `no_input`
 }
 
 
