@@ -175,7 +175,9 @@ def test_a_database_that_cannot_be_asked_is_unknown_and_no_pass(project: Project
     project.run("sl-dep\n", audit=False)
     with pytest.raises(NotReadyError) as error:
         project.run(check=True, as_json=True, audit_url="http://127.0.0.1:9")
-    assert "whether the packages of function/ have known vulnerabilities is unknown: " in project.err.getvalue()
+    printed = project.err.getvalue()
+    assert "whether the packages of function/ have known vulnerabilities is unknown: " in printed
+    assert "the vulnerability database can't be reached: " in printed
     assert (int(error.value.exit_code), error.value.kind) == (6, "audit-unknown")
     (record,) = error.value.record["locks"]  # type: ignore[misc]
     assert (record["audit"], record["vulnerabilities"]) == ("unknown", [])

@@ -187,4 +187,7 @@ def _problem(output: str) -> str:
         address = urlsplit(word.strip("()`'\""))
         if address.username or address.password:
             reason = reason.replace(word, address.hostname or "the index")
+    causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ") and "://" not in line]
+    if reason.startswith("Request failed") and causes:
+        reason = f"the vulnerability database can't be reached: {causes[-1]}"
     return reason[:200] or "the auditor gave no answer"
