@@ -112,6 +112,10 @@ def test_the_files_rendered_alone_are_those_of_a_project(new_project, template, 
 
 
 def test_every_variant_follows_its_schema_and_is_clean_under_yamllint(variants):
+    """An environment's address may be a variable that an earlier job sets, which the schema takes for no address.
+
+    https://docs.gitlab.com/ci/environments/#set-a-dynamic-environment-url
+    """
     schemas = {
         "gitlab-ci": "*/.gitlab-ci.yml",
         "github-workflows": "*/.github/workflows/*.yml",
@@ -120,7 +124,8 @@ def test_every_variant_follows_its_schema_and_is_clean_under_yamllint(variants):
     for schema, pattern in schemas.items():
         files = [str(path) for path in variants.glob(pattern)]
         assert len(files) >= len(VARIANTS)
-        run(variants, "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
+        options = ("--builtin-schema", f"vendor.{schema}", "--disable-formats", "uri")
+        run(variants, "check-jsonschema", *options, *files)
     run(variants, "yamllint", "--strict", ".")
 
 
