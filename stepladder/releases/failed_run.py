@@ -17,14 +17,13 @@ from stepladder.core.process_identity import release_id as new_release_id
 from stepladder.ledger import schema
 from stepladder.ledger.schema import ReleaseEntry
 from stepladder.ledger.words import NO_COMMIT
-from stepladder.releases.rung import Rung
+from stepladder.releases.rung import RECORDED, Rung
 from stepladder.settings.redacted import redacted
 from stepladder.terraform.events import Diagnostic
 
 _CAUSE = 500  # characters that are kept of a cause
 _DETAIL = 3000  # of what a tool said beside it
 _LINE = 600
-_RECORDED = "is_recorded"
 _STEP = "step"
 
 
@@ -69,7 +68,7 @@ def with_facts(entry: ReleaseEntry, error: BaseException) -> ReleaseEntry:
 
 def needs_no_entry(error: BaseException) -> None:
     """Note of an error that the ledger, or the lock, says what it is about: `recorded` writes nothing then."""
-    vars(error)[_RECORDED] = True
+    vars(error)[RECORDED] = True
 
 
 @contextlib.contextmanager
@@ -90,7 +89,7 @@ def recorded(rung: Rung, kind: str, *, after: str = "", commit: str = "") -> Ite
 
 
 def _counts(error: BaseException) -> bool:
-    if vars(error).get(_RECORDED):
+    if vars(error).get(RECORDED):
         return False
     known = known_error(error) if isinstance(error, Exception) else None
     if known:

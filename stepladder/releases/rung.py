@@ -28,6 +28,8 @@ from stepladder.releases import project_version
 from stepladder.settings import functions, placeholder
 from stepladder.settings.load import Settings, from_context
 
+RECORDED = "is_recorded"
+"""An attribute of an error of which the ledger, or a lock, says what it is about: it needs no entry of its own."""
 _THROTTLED = 60.0  # seconds that a read is made again while it is turned away
 _NO_DEPLOYMENTS = frozenset({"ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException"})
 
@@ -293,4 +295,6 @@ def uninterrupted() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
     if came:
-        raise KeyboardInterrupt
+        interrupt = KeyboardInterrupt()
+        vars(interrupt)[RECORDED] = True  # the block has written down what it did
+        raise interrupt

@@ -1,6 +1,8 @@
 """`inv diagnose` by what real promotions left, recorded from a local cloud, and by releases on fake AWS."""
 
 import json
+import os
+import signal
 
 import pytest
 import reported
@@ -216,6 +218,12 @@ class TestDeploys:
         fails(harness)
         record = diagnosed(harness)
         assert (record["state"], record["causes"][0]["kind"]) == ("image", "interrupted")
+
+    def test_an_interrupt_that_came_while_a_release_was_written_down_is_no_failure(self, harness):
+        harness.table.after("TransactWriteItems", lambda: os.kill(os.getpid(), signal.SIGINT))
+        harness.source = "two"
+        assert isinstance(fails(harness), KeyboardInterrupt)
+        assert [entry["result"] for entry in harness.releases] == ["succeeded", "succeeded"]
 
     def test_a_refusal_before_anything_began_is_no_failure(self, harness):
         harness.broken, harness.source = RefusedError("no"), "two"
