@@ -22,6 +22,9 @@ from stepladder.core.errors import BadInputError, NotReadyError
 from stepladder.core.terminal import NoInputError
 from stepladder.scaffold.answers import as_data, importable, prompts, refusal
 
+_LONGEST = 100_000
+"""Bytes of piped answers that are read: far more than all answers have."""
+
 
 @dataclass(frozen=True)
 class Generated:
@@ -93,13 +96,16 @@ def _ask(template: Path, given: Mapping[str, Any], again: Again | None) -> dict[
 
 
 def _check_answers() -> None:
-    """Let the prompts read a person, or all that was piped; refuse at once where there is neither."""
+    """Let the prompts read a person, or what was piped; refuse at once where there is neither.
+
+    A pipe may have no end: `yes ''`.
+    """
     if terminal.can_answer(sys.stdout):
         return
     try:
         if terminal.has_keyboard():  # of a CI job, or of a process in the background
             raise _nobody()
-        sys.stdin = io.StringIO(terminal.piped(silence=0).decode("utf-8", "replace"))
+        sys.stdin = io.StringIO(terminal.piped(_LONGEST, silence=0).decode("utf-8", "replace"))
     except NoInputError:
         raise _nobody() from None
 

@@ -202,6 +202,22 @@ def test_what_is_piped_is_read_to_its_end_and_silence_has_a_limit(monkeypatch: p
             terminal.piped(silence=0)
 
 
+def test_an_endless_pipe_answers_the_prompts_of_a_new_project(tmp_path: Path) -> None:
+    with subprocess.Popen(["yes", ""], stdout=subprocess.PIPE) as endless:
+        done = subprocess.run(
+            [*_argv("new --output"), str(tmp_path)],
+            stdin=endless.stdout,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        endless.kill()
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["hello-ladder"]
+
+
 def test_a_name_that_nobody_can_type_destroys_nothing() -> None:
     console = Console(err=io.StringIO(), live=False)
     with pytest.raises(RefusedError, match="nobody can be asked here") as refused:
