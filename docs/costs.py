@@ -183,8 +183,8 @@ def page() -> str:
 Written by `docs/generate.py` from the Terraform modules and the prices below; a test compares.
 
 AWS bills what stepladder makes in your account. stepladder itself costs nothing. Prices are those of us-east-1 in US
-dollars, noted on {prices.NOTED_ON}, without free tiers, taxes and data that leaves AWS. Other regions have others. This
-is an estimate. Your bill says more.
+dollars, noted on {prices.NOTED_ON}, without free tiers, taxes and data that leaves AWS. Other regions have others. They
+were not compared with the live pages: the links say where to check. This is an estimate. Your bill says more.
 
 ## A project with two environments
 
