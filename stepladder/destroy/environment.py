@@ -21,6 +21,7 @@ from stepladder.destroy.report import DESTROYED, Asset, DestroyReport
 from stepladder.images import prune
 from stepladder.ledger import destruction
 from stepladder.ledger.destruction import Destruction
+from stepladder.ledger.schema import Preview
 from stepladder.releases.plan import SERVICE
 from stepladder.releases.rung import Rung
 from stepladder.terraform import destroying, files, roots, state_file
@@ -121,11 +122,12 @@ class EnvironmentDestroyer:
     def run(self) -> DestroyReport:
         """Destroy it, and return what went and what stays. Raises as Terraform and AWS do, with what is left there."""
         rung = self.rung
+        listed = rung.ledger.previews().get(rung.environment) if self.is_preview else None
         with self._locked():
             if self.has_ledger:
                 self._begin()
             try:
-                self._act()
+                self._act(listed)
             except BaseException:
                 rung.console.warn(
                     f"{rung.environment} is half destroyed: `inv destroy --env {rung.environment}` goes on from here"
@@ -135,7 +137,7 @@ class EnvironmentDestroyer:
         self.report.result = DESTROYED
         return self.report
 
-    def _act(self) -> None:
+    def _act(self, listed: Preview | None) -> None:
         rung = self.rung
         self._traffic()
         self._network()
@@ -149,8 +151,8 @@ class EnvironmentDestroyer:
         self._verify()
         if self.has_ledger:
             destruction.end(rung.ledger, rung.environment)
-            if self.is_preview:
-                rung.ledger.forget_preview(rung.environment)
+            if listed:
+                rung.ledger.forget_preview(rung.environment, listed)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from stepladder.core.aws import error_code
+from stepladder.core.names import is_preview
 from stepladder.ledger import schema
 from stepladder.ledger.bad_marks import BadMarks
-from stepladder.ledger.items import NOT_FOUND
+from stepladder.ledger.items import CONDITION_FAILED, NOT_FOUND
 from stepladder.ledger.schema import Preview
 
 
@@ -17,7 +19,8 @@ class Previews(BadMarks):
     def previews(self) -> dict[str, Preview]:
         """Return the previews that exist, or are half made or half destroyed, by the name of their environment.
 
-        They come in the order of their numbers. Without a ledger there are none.
+        They come in the order of their numbers. Without a ledger there are none. Jobs of pull requests write here, so
+        a record under another name, such as a rung's, is none: what is listed gets destroyed unasked.
         """
         query: dict[str, Any] = {
             "TableName": self.table,
@@ -36,8 +39,10 @@ class Previews(BadMarks):
             self._note_time(answer)
             for raw in answer["Items"]:
                 record = schema.record(Preview, raw)
-                if record:
-                    records[raw["sk"]["S"]] = record
+                name = raw["sk"]["S"]
+                if record and is_preview(name):
+                    texts = {key: value if isinstance(value, str) else "" for key, value in vars(record).items()}
+                    records[name] = replace(record, **texts)
             if "LastEvaluatedKey" not in answer:
                 return dict(sorted(records.items(), key=lambda each: (len(each[0]), each[0])))
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
@@ -47,6 +52,17 @@ class Previews(BadMarks):
         key = schema.PREVIEW.key(environment=environment)
         self.client.put_item(TableName=self.table, Item=schema.item(key, record))
 
-    def forget_preview(self, environment: str) -> None:
-        """Delete the record of a preview of which nothing is left; without one nothing is done."""
-        self.client.delete_item(TableName=self.table, Key=schema.PREVIEW.key(environment=environment))
+    def forget_preview(self, environment: str, record: Preview | None = None) -> None:
+        """Delete the record of a preview of which nothing is left; without one nothing is done.
+
+        With the `record` that was read before, one that a deploy has written since stays: something may be made again.
+        """
+        request: dict[str, Any] = {"TableName": self.table, "Key": schema.PREVIEW.key(environment=environment)}
+        if record and record.deployed_at:
+            request["ConditionExpression"] = "deployed_at = :seen"
+            request["ExpressionAttributeValues"] = {":seen": {"S": record.deployed_at}}
+        try:
+            self.client.delete_item(**request)
+        except Exception as error:
+            if error_code(error) != CONDITION_FAILED:
+                raise

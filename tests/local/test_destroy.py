@@ -356,6 +356,21 @@ def test_a_preview_keeps_what_all_previews_share_and_is_unlisted_last(furnished:
     assert not EnvironmentDestroyer(rung).is_present
 
 
+def test_a_preview_that_waits_to_be_deployed_again_stays_listed(
+    furnished: Furnished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(furnished.settings, previews=PreviewSettings(enabled=True))
+    rung = replace(furnished.rung("staging"), settings=settings, environment="pr-8")
+    before = schema.Preview("now", "later", "now", "me")
+    rung.ledger.write_preview("pr-8", before)
+    again = replace(before, deployed_at="then")
+    monkeypatch.setattr(EnvironmentDestroyer, "_verify", lambda _: rung.ledger.write_preview("pr-8", again))
+    EnvironmentDestroyer(rung, terraform=furnished.terraform).run()
+    assert rung.ledger.previews() == {"pr-8": again}
+    rung.ledger.forget_preview("pr-8", again)
+    assert rung.ledger.previews() == {}
+
+
 class Foundation:
     """What a project shares in a location, made by API, with the state that Terraform would have of it."""
 

@@ -169,3 +169,30 @@ def test_previews_are_listed_by_their_numbers_until_they_are_forgotten(ledger: L
     ledger.forget_preview("pr-10")
     assert list(ledger.previews()) == ["pr-9", "pr-100"]
     assert Ledger(FakeDynamoDB(), "t").previews() == {}
+
+
+@pytest.mark.parametrize("name", ["production", "pr-0", "pr-7-mailer", "pr", ""])
+def test_a_record_under_another_name_is_no_preview(ledger: Ledger, name: str) -> None:
+    record = Preview("2026-11-26T10:00:00Z", "2026-11-26T10:00:00Z", "2026-11-26T10:00:00Z", "a pull request")
+    ledger.write_preview(name, record)
+    assert ledger.previews() == {}
+
+
+def test_a_preview_whose_record_somebody_wrote_strangely_is_listed_as_one_that_is_over() -> None:
+    table = FakeDynamoDB("t")
+    table.put_item(
+        TableName="t",
+        Item={"pk": {"S": "previews"}, "sk": {"S": "pr-7"}, "until": {"N": "9"}, "functions": {"BOOL": True}},
+    )
+    (record,) = Ledger(table, "t").previews().values()
+    assert (seconds_of(record.until), record.functions) == (0, "")
+
+
+def test_a_preview_that_was_deployed_since_it_was_read_is_not_forgotten(ledger: Ledger) -> None:
+    before = Preview("2026-11-26T10:00:00Z", "2026-11-29T10:00:00Z", "2026-11-26T10:00:00Z", "ann")
+    again = replace(before, deployed_at="2026-11-26T11:00:00Z")
+    ledger.write_preview("pr-7", again)
+    ledger.forget_preview("pr-7", before)
+    assert ledger.previews() == {"pr-7": again}
+    ledger.forget_preview("pr-7", again)
+    assert ledger.previews() == {}
