@@ -14,7 +14,7 @@ from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.core.names import is_preview
 from stepladder.forge import registered
 from stepladder.ledger.schema import Preview
-from stepladder.releases import preview_file
+from stepladder.releases import preview_file, preview_owner
 from stepladder.releases.preview_file import PreviewResult
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
@@ -67,7 +67,7 @@ def around(rung: Rung, deploy: Callable[[], Report], *, dry_run: bool) -> Report
 
 
 def _checked(rung: Rung) -> Preview | None:
-    """Return the preview's record so far; refuse one more than there may be, and one without a foundation."""
+    """Return the preview's record so far; refuse another forge's, one more than there may be, and no foundation."""
     settings, base = rung.settings.whole, previews.base_name(rung.settings)
     if not rung.ledger.snapshot(rung.environment).exists:
         raise RefusedError(
@@ -77,6 +77,7 @@ def _checked(rung: Rung) -> Preview | None:
         )
     records = rung.ledger.previews()
     before = records.get(rung.environment)
+    preview_owner.check(rung.environment, before, registered.current())
     limit = settings.previews.limit
     if before is None and len(records) >= limit:
         oldest = min(records, key=lambda name: records[name].deployed_at)
@@ -100,7 +101,7 @@ def _record(rung: Rung, before: Preview | None) -> Preview:
         branch=forge.branch() or (before.branch if before else ""),
         url=before.url if before else "",
         functions=",".join(sorted({*rung.settings.whole.functions, *_known(before)})),
-        job=forge.job_url(),
+        job=forge.job_url() or (before.job if before else ""),
     )
 
 

@@ -20,7 +20,7 @@ from stepladder.forge import registered
 from stepladder.forge.interface import Forge, Posted
 from stepladder.ledger.schema import Preview
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.releases import preview_file
+from stepladder.releases import preview_file, preview_owner
 from stepladder.releases.preview_file import DESTROYED, PreviewResult
 from stepladder.releases.review_comment import MARKER
 from stepladder.releases.rung import Rung
@@ -31,6 +31,7 @@ THIS = "pr"
 """What `--env` says for the preview of the change request that the job runs for."""
 HEAD = ("preview", Column("branch", least=10), "since", "until", Column("url", least=20, spare=1))
 CLOSED, OVER, HALF = "its change is closed", "its time is over", "it was half destroyed"
+_LONGEST = 721 * 3600  # seconds: no deploy sets an end that is further off, whatever `previews.ttl_hours` is
 Destroy = Callable[[Settings, str], Any]
 
 
@@ -77,13 +78,16 @@ def destroy(rung: Rung, act: Destroy | None = None, forge: Forge | None = None) 
     Raises `BadInputError` for any other environment.
     """
     check_name(rung.settings, rung.environment)
+    forge = forge or registered.current()
     record = rung.ledger.previews().get(rung.environment)
+    preview_owner.check(rung.environment, record, forge)
     report = (act or _destroy(rung.console))(rung.settings, rung.environment)
-    rung.ledger.forget_preview(rung.environment)
+    if record:
+        rung.ledger.forget_preview(rung.environment, record)
     gone = report.result == DESTROYED
     if gone:
         _note(rung.settings, rung.environment, record, "the change is closed, or somebody asked for it")
-    posted = _show(rung.settings, rung.environment, forge or registered.current()) if gone else Posted("unchanged")
+    posted = _show(rung.settings, rung.environment, forge) if gone else Posted("unchanged")
     rung.console.line(f"{rung.environment} is destroyed" if gone else f"nothing of {rung.environment} is left")
     if rung.console.as_json:
         rung.console.json({"environment": rung.environment, "result": report.result, "comment": asdict(posted)})
@@ -141,7 +145,7 @@ def comment(settings: Settings, console: Console, environment: str = "", forge: 
     forge = forge or registered.current()
     if environment:
         check_name(settings, environment)
-    names = [environment] if environment else preview_file.names(settings)
+    names = [environment] if environment else _of_job(settings, console, forge)
     if not names:
         console.line("no preview was deployed or destroyed by this job, so there is nothing to show")
     posted = {name: _show(settings, name, forge) for name in names}
@@ -157,6 +161,18 @@ def comment(settings: Settings, console: Console, environment: str = "", forge: 
         console.json({"comments": {name: asdict(each) for name, each in posted.items()}})
 
 
+def _of_job(settings: Settings, console: Console, forge: Forge) -> list[str]:
+    """Return the previews that there are files of. In a change request's job its own only: its code wrote the files."""
+    names = preview_file.names(settings)
+    number = forge.change_request()
+    if not number:
+        return names
+    others = [name for name in names if name != preview(number)]
+    if others:
+        console.warn(f"{others[0]} is of another change request, which this job doesn't comment on")
+    return [name for name in names if name == preview(number)]
+
+
 def base(settings: Settings) -> str:
     """Return the environment that previews are derived from. Raises `BadInputError` where the project makes none."""
     previews.derived(settings, preview("1"))
@@ -167,8 +183,10 @@ def _why(name: str, record: Preview, snapshot: Snapshot, now: float, forge: Forg
     """Return why a preview is to go; empty for one that stays."""
     if snapshot.destroying:
         return HALF
-    if seconds_of(record.until) <= now:
+    if not now < seconds_of(record.until) <= now + _LONGEST:
         return OVER
+    if preview_owner.is_of_another(record, forge):
+        return ""  # its number is another request's in this repository
     return CLOSED if forge.is_closed(preview_number(name)) else ""
 
 
@@ -179,7 +197,7 @@ def _swept(rung: Rung, name: str, why: str, record: Preview, *, dry_run: bool, a
         return Swept(name, "kept", "it was deployed, or destroyed, meanwhile")
     try:
         (act or _destroy(rung.console))(rung.settings, name)
-        rung.ledger.forget_preview(name)
+        rung.ledger.forget_preview(name, record)
     except LockedError as error:
         return Swept(name, "busy", error.message)
     except Exception as error:

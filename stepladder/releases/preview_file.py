@@ -19,6 +19,7 @@ FOLDER = "preview"
 SECTION = "preview"
 DESTROYED = "destroyed"
 _LONGEST = 500
+_LARGEST = 64 * 1024  # bytes of a file: the code of a pull request may have written it
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,13 @@ def names(settings: Settings) -> list[str]:
 
 
 def read(settings: Settings, environment: str) -> PreviewResult:
-    """Read the file; without one, or with one of another shape, nothing is known."""
+    """Read the file, of each text what a comment has room for; without one, or with a strange one, nothing is known."""
     try:
-        raw = json.loads(_path(settings, environment).read_text("utf-8"))
-        texts = {each.name: str(raw.get(each.name, "")) for each in fields(PreviewResult) if each.name != "signed"}
+        with _path(settings, environment).open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        raw = json.loads(data if len(data) <= _LARGEST else b"null")
+        names = [each.name for each in fields(PreviewResult) if each.name != "signed"]
+        texts = {name: str(raw.get(name, ""))[:_LONGEST] for name in names}
         return replace(PreviewResult(**texts, signed=raw.get("signed") is True), environment=environment)
     except (AttributeError, OSError, RecursionError, ValueError):
         return PreviewResult(environment)

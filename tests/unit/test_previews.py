@@ -37,8 +37,13 @@ class FakeForge(Forge):
 
     name = "fake"
 
-    def __init__(self, number: str = "", closed: set[str] | None = frozenset()) -> None:  # type: ignore[assignment]
-        self.number, self.closed = number, closed
+    def __init__(
+        self,
+        number: str = "",
+        closed: set[str] | None = frozenset(),  # type: ignore[assignment]
+        source: str = "",
+    ) -> None:
+        self.number, self.closed, self.at = number, closed, source
         self.sections: dict[str, str] = {}
 
     def detect(self) -> bool:
@@ -46,6 +51,12 @@ class FakeForge(Forge):
 
     def change_request(self) -> str:
         return self.number
+
+    def source(self) -> str:
+        return self.at
+
+    def job_url(self) -> str:
+        return f"{self.at}/jobs/1" if self.at else ""
 
     def is_closed(self, number: str) -> bool | None:
         return None if self.closed is None else number in self.closed
@@ -269,6 +280,71 @@ def test_a_preview_that_is_deployed_again_while_others_are_swept_stays(base: Dep
     assert act.destroyed == ["pr-1"]
 
 
+def test_a_sweep_destroys_no_rung_whatever_the_job_of_a_pull_request_wrote_into_the_ledger(base: DeployHarness) -> None:
+    over = Preview("2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z", "a pull request")
+    for name in ("staging", "production", "pr-1"):
+        base.rung().ledger.write_preview(name, over)
+    act = Destroyer()
+    assert swept(base, act) == {"pr-1": "destroyed"}
+    assert act.destroyed == ["pr-1"]
+
+
+def test_no_preview_outlives_the_longest_time_that_a_deploy_sets(base: DeployHarness) -> None:
+    deployed(base, "pr-1")
+    record = records(base)["pr-1"]
+    for name, until in (("pr-2", "9999-01-01T00:00:00Z"), ("pr-3", "never")):
+        base.rung().ledger.write_preview(name, replace(record, until=until))
+    assert swept(base, Destroyer(), FakeForge(closed=None)) == {
+        "pr-1": "kept",
+        "pr-2": "destroyed",
+        "pr-3": "destroyed",
+    }
+
+
+def test_what_is_deployed_again_while_it_is_being_destroyed_stays_listed(base: DeployHarness) -> None:
+    class DeployedMeanwhile(Destroyer):
+        def __call__(self, settings: object, environment: str) -> Any:
+            base.time.seconds += HOUR
+            deployed(base, environment)
+            return super().__call__(settings, environment)
+
+    deployed(base, "pr-1")
+    previews.destroy(rung(base, "pr-1"), DeployedMeanwhile(), FakeForge())
+    assert list(records(base)) == ["pr-1"]
+    base.time.seconds += 25 * HOUR
+    assert swept(base, DeployedMeanwhile()) == {"pr-1": "destroyed"}
+    assert list(records(base)) == ["pr-1"]
+
+
+GITHUB, GITLAB = "https://github.com/acme/orders", "https://gitlab.com/acme/orders"
+
+
+def test_two_requests_of_one_number_on_two_forges_do_not_share_a_preview(
+    base: DeployHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on(source: str) -> FakeForge:
+        forge = FakeForge("7", closed={"7"}, source=source)
+        monkeypatch.setattr("stepladder.forge.registered.current", lambda: forge)
+        return forge
+
+    on(GITHUB)
+    deployed(base, "pr-7")
+    act, other = Destroyer(), on(GITLAB)
+    with pytest.raises(RefusedError, match="another forge's request: https") as caught:
+        deployed(base, "pr-7")
+    assert caught.value.kind == "preview-of-another-forge"
+    with pytest.raises(RefusedError, match="another forge's request"):
+        previews.destroy(rung(base, "pr-7"), act, other)
+    assert swept(base, act, other) == {"pr-7": "kept"}, "it is a request of GitLab's that is closed"
+    on("")
+    deployed(base, "pr-7")
+    with pytest.raises(RefusedError, match="another forge's request"):
+        previews.destroy(rung(base, "pr-7"), act, on(GITLAB))
+    on("https://GitHub.com:443/acme/renamed")
+    deployed(base, "pr-7")
+    assert swept(base, act, on(GITHUB)) == {"pr-7": "destroyed"}
+
+
 @pytest.mark.parametrize("most", [0, -1])
 def test_a_sweep_of_no_previews_at_most_is_refused(base: DeployHarness, most: int) -> None:
     with pytest.raises(BadInputError, match=f"--most is {most}"):
@@ -346,6 +422,27 @@ def test_the_comment_shows_where_it_is_until_when_and_that_a_deploy_failed(base:
     preview_file.write(base.settings, PreviewResult("pr-7", result="failed", problem="no <b>image</b>\nat all"))
     assert "the deploy failed" in shown()
     assert "`no <b>image</b> at all`" in shown()
+
+
+def test_a_job_of_a_pull_request_comments_on_no_other_one_whatever_files_its_code_left(base: DeployHarness) -> None:
+    for name in ("pr-6", "pr-7", "pr-70"):
+        preview_file.write(base.settings, PreviewResult(name, result="released", url="https://evil.example/"))
+    forge = FakeForge("7")
+    previews.comment(base.settings, Console(err=base.err, out=base.out, live=False), forge=forge)
+    assert list(forge.sections) == ["7"]
+    assert "pr-6 is of another change request" in base.printed
+
+
+@pytest.mark.parametrize("name", ["url", "version", "commit", "until", "problem"])
+@pytest.mark.parametrize("text", ["x", "\u0301", "\u202e", "`", "<"])
+def test_no_text_of_a_file_fills_the_comment(base: DeployHarness, name: str, text: str) -> None:
+    preview_file.write(base.settings, replace(PreviewResult("pr-7", result="released"), **{name: text * 9000}))  # type: ignore[arg-type]
+    assert len(preview_file.rendered(preview_file.read(base.settings, "pr-7"), "")) < 6000
+
+
+def test_a_file_that_is_larger_than_any_of_ours_says_nothing(base: DeployHarness) -> None:
+    preview_file.write(base.settings, PreviewResult("pr-7", result="released", problem="x" * 70_000))
+    assert preview_file.read(base.settings, "pr-7") == PreviewResult("pr-7")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"url": 3}', "null", '"x"'])
