@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from stepladder.core.aws import error_code, known_error
 from stepladder.core.errors import RefusedError
-from stepladder.core.names import split_target
+from stepladder.core.names import is_preview, split_target
 from stepladder.promotion.executions import StateMachine
 from stepladder.releases.rung import Rung
 from stepladder.settings import ci_roles
+from stepladder.settings.load import Settings
+from stepladder.terraform.state_file import StateResource
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+_SHARED = ("artifacts", "ci", "pipeline", "promotion", "releases", "tfstate")
+"""What stands behind the project in names that no environment has."""
+_NAMES = ("alarm_name", "bucket", "function_name", "name", "rule")
+_BY_OTHERS_NAMES = frozenset({"aws_iam_role_policy_attachment", "aws_sns_topic_subscription"})
+"""Types whose id holds the name of something that is only referred to, such as a topic."""
 _RUNNING = 20  # promotions that are read: there is one at a time, and those of other functions
 
 
@@ -24,6 +34,32 @@ def check_caller(rung: Rung, *, preview: bool) -> None:
             hint="use credentials of your own: `AWS_PROFILE=<profile> "
             f"inv destroy --env {rung.environment}`; docs/guides/destroy.md lists what they need",
         )
+
+
+def check_own(rung: Rung, state: Iterable[StateResource]) -> None:
+    """Refuse a preview whose state has what is a rung's or the project's: Terraform would destroy that.
+
+    The job of a pull request writes this state. Its role couldn't destroy such things, and a person's may.
+    """
+    for resource in state if is_preview(rung.environment) else ():
+        if name := _not_of_preview(rung.settings.whole, resource):
+            raise RefusedError(
+                f"Terraform's state of {rung.environment} has {name} ({resource.address}), which is no preview's",
+                kind="foreign-state",
+                hint="find out who put it there, and take it out by Terraform's own state command, after "
+                f"`inv tf.init --env {rung.environment}`; then: `inv preview.destroy --env {rung.environment}`",
+            )
+
+
+def _not_of_preview(settings: Settings, resource: StateResource) -> str:
+    """Return the name of a rung's or the project's own by which AWS knows what would be destroyed; empty for none."""
+    known = "|".join(map(re.escape, (*settings.environments, *_SHARED)))
+    own = re.compile(rf"(?<![\w.-]){re.escape(settings.project)}[-/](?:{known})(?![A-Za-z0-9])[\w-]*", re.ASCII)
+    names = (*_NAMES, *(("arn", "id") if resource.type not in _BY_OTHERS_NAMES else ("role",)))
+    matched = next(filter(None, (own.search(resource.text(name)) for name in names)), None)
+    if resource.type == "aws_ecr_repository" and settings.project in map(resource.text, ("id", "name")):
+        return settings.project
+    return matched[0] if matched else ""
 
 
 def check_upper_rungs(rung: Rung) -> None:

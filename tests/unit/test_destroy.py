@@ -21,11 +21,14 @@ from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.core.step import Step
 from stepladder.destroy import network, refusals
+from stepladder.destroy.environment import EnvironmentDestroyer
 from stepladder.destroy.location import LocationDestroyer
+from stepladder.destroy.report import DestroyReport
 from stepladder.ledger import destruction
 from stepladder.ledger.destruction import Destruction
 from stepladder.ledger.snapshot import Holding, Snapshot
 from stepladder.releases import half_destroyed
+from stepladder.releases.rung import Rung
 from stepladder.settings.load import load
 from stepladder.terraform import destroying, emptying, guards
 from stepladder.terraform.state_file import StateResource
@@ -190,6 +193,80 @@ def test_the_role_of_a_job_may_destroy_previews_only(harness: DeployHarness, arn
     with pytest.raises(RefusedError, match="no job destroys staging") as caught:
         refusals.check_caller(harness.rung(), preview=False)
     assert caught.value.kind == "ci-may-not-destroy"
+
+
+def preview_of(harness: DeployHarness) -> Rung:
+    """A preview beside two rungs."""
+    staging = harness.settings.environments["staging"]
+    environments = {"staging": staging, "production": replace(staging, name="production")}
+    return replace(harness.rung(), environment="pr-7", settings=replace(harness.settings, environments=environments))
+
+
+def owned(kind: str, **attributes: str) -> StateResource:
+    return StateResource(f"module.service.{kind}.this", kind, attributes)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        owned("aws_lambda_function", function_name="hello-production"),
+        owned("aws_lambda_function", id="hello-production-mailer"),
+        owned("aws_lambda_alias", id=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:hello-staging:live"),
+        owned("aws_cloudwatch_log_group", id="/aws/lambda/hello-production"),
+        owned("aws_secretsmanager_secret", arn=f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:hello/staging/KEY-x"),
+        owned("aws_ssm_parameter", name="/hello/production/KEY"),
+        owned("aws_sqs_queue", id=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/hello-production-jobs"),
+        owned("aws_dynamodb_table", id="hello-releases"),
+        owned("aws_s3_bucket", bucket=f"hello-tfstate-{ACCOUNT}-{REGION}"),
+        owned("aws_ecr_repository", id="hello"),
+        owned("aws_iam_role", id="hello-ci-deploy-staging"),
+        owned("aws_iam_role_policy_attachment", role="hello-production-function"),
+        owned("aws_lambda_function", arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:hello-pipeline-validate"),
+    ],
+    ids=lambda each: f"{each.type}-{next(iter(each.attributes))}",
+)
+def test_a_preview_whose_state_names_what_a_rung_has_is_not_destroyed(
+    harness: DeployHarness, resource: StateResource
+) -> None:
+    with pytest.raises(RefusedError, match="which is no preview's") as caught:
+        refusals.check_own(preview_of(harness), [resource])
+    assert (caught.value.kind, resource.address in caught.value.message) == ("foreign-state", True)
+    refusals.check_own(harness.rung(), [resource])
+
+
+def test_nothing_is_begun_of_a_preview_whose_state_names_what_a_rung_has(harness: DeployHarness) -> None:
+    begun: list[str] = []
+
+    class Destroyer(EnvironmentDestroyer):
+        is_present = True  # type: ignore[assignment]
+        state = (owned("aws_lambda_function", id="hello-production"),)  # type: ignore[assignment]
+
+        def run(self) -> DestroyReport:
+            begun.append(self.rung.environment)
+            return self.report
+
+    with pytest.raises(RefusedError, match="has hello-production"):
+        command._destroyed(Destroyer(preview_of(harness)))
+    assert begun == []
+
+
+def test_what_a_preview_has_itself_or_only_refers_to_is_destroyed(harness: DeployHarness) -> None:
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:hello-staging-orders:1"
+    refusals.check_own(
+        preview_of(harness),
+        [
+            owned("aws_lambda_function", function_name="hello-pr-7", id="hello-pr-7", role="hello-staging-function"),
+            owned("aws_lambda_alias", id=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:hello-pr-7-ci:live", name="live"),
+            owned("aws_s3_bucket", bucket="hello-pr-7-staging"),
+            owned("aws_s3_bucket", bucket="other-hello-staging"),
+            owned("aws_dynamodb_table", name="hello-stagings"),
+            owned(
+                "aws_secretsmanager_secret", arn=f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:hello/pr-7/KEY-x"
+            ),
+            owned("aws_sns_topic_subscription", id=topic, arn=topic),
+            owned("aws_iam_role_policy_attachment", id="hello-pr-7-function/hello-staging", role="hello-pr-7-function"),
+        ],
+    )
 
 
 def test_a_deployment_under_way_is_refused(harness: DeployHarness) -> None:
