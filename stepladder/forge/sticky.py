@@ -10,6 +10,8 @@ from stepladder.forge.interface import Posted
 
 _MARKER = re.compile(r"[a-z0-9][a-z0-9:._-]*")
 _SECTION = re.compile(r"\n*<!-- (stepladder-section:[a-z]+) -->\n.*?\n<!-- /\1 -->\n?", re.DOTALL)
+_SECTIONS = 4
+"""What part of a comment its sections may take together: the code of the change may have written them."""
 _TRIES = 3  # of a section that another job's comment may have overwritten between our read and our write
 
 
@@ -67,7 +69,7 @@ def post(items: Items, title: str, text: str, marker: str, limit: int = 0) -> Po
 
 def post_section(items: Items, text: str, marker: str, name: str, limit: int) -> Posted:
     """Make our item with this marker have a section with this text, and leave the rest of it; empty takes it out."""
-    section = _section(name, text) if text else ""
+    section = _section(name, text[: limit // (2 * _SECTIONS)]) if text else ""
     for _ in range(_TRIES):
         own = with_marker(items, marker)
         if not own and not section:
@@ -106,8 +108,11 @@ def _section(name: str, text: str) -> str:
 
 
 def _with_sections(text: str, sections: str, limit: int) -> str:
-    """Return a text with sections behind it; where they are more than a limit together, the text is cut."""
-    if not sections:
+    """Return a text with sections behind it; where they are more than a limit together, the text is cut.
+
+    Sections that take too much of the comment are left out: the text must not be kept from being written.
+    """
+    if not sections or (limit and len(sections) > limit // _SECTIONS):
         return text
     room = limit - len(sections) - 1
     text = text.rstrip()

@@ -381,6 +381,19 @@ def test_a_comment_with_a_section_is_as_long_as_a_forge_takes(name: str, forge: 
     assert "**preview** at https://x/" in forge.comments[0]
 
 
+def test_no_section_keeps_the_text_from_being_written(name: str, forge: ForgeServer) -> None:
+    limit = FORGES[name].comment_limit
+    assert preview(name, "x" * limit).how == "created"
+    assert comment(name, "one").done
+    assert forge.comments[0].startswith(f"<!-- {MARKER} -->\none\n")
+    forge.entries[
+        0
+    ].body = f"{forge.comments[0]}\n\n<!-- stepladder-section:b -->\n{'y' * limit}\n<!-- /stepladder-section:b -->"
+    assert comment(name, "two").done
+    assert forge.comments == [f"<!-- {MARKER} -->\ntwo"]
+    assert preview(name).done
+
+
 def test_a_section_that_another_job_overwrites_is_written_again(
     name: str, forge: ForgeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
