@@ -17,7 +17,7 @@ from stepladder.core import git
 from stepladder.core.image_facts import PROVENANCE, SBOM
 from stepladder.core.retry import RegistryError
 from stepladder.images import build_cache
-from stepladder.images.attest import provenance, sbom
+from stepladder.images.attest import provenance, sbom, verify
 from stepladder.images.attest.inputs import ImageInputs
 from stepladder.images.model import BuiltImage, canonical, digest_of
 from stepladder.images.registry import referrers
@@ -121,6 +121,19 @@ def test_a_push_that_was_cut_off_before_its_documents_is_completed_by_the_next_r
     assert not harness.prepare().pushed
     assert set(attached(harness, image)) == {SBOM, PROVENANCE}
     assert not [line for line in harness.printed if "pushed without" in line]
+
+
+def test_a_provenance_that_comes_later_names_an_sbom_that_the_registry_has(
+    harness: ImageHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness.write(VENDORED, supply_chain={"provenance": False})
+    image = harness.prepare()
+    build_cache._file(harness.settings).unlink()
+    harness.write(VENDORED, supply_chain={})
+    monkeypatch.setattr(sbom, "__version__", "99.0")
+    harness.prepare()
+    documents = verify.verify(harness.registry.client(), "demo", image.digest)
+    assert verify.lacking(documents, ("sbom", "provenance")) == []
 
 
 def test_documents_of_another_build_are_not_invented(harness: ImageHarness, monkeypatch: pytest.MonkeyPatch) -> None:

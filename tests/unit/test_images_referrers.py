@@ -165,6 +165,14 @@ def test_a_type_with_a_parameter_is_refused_as_ecr_refuses_it(registry: FaultyRe
     assert error.value.status == 405
 
 
+def test_a_list_whose_next_page_is_itself_ends(registry: FaultyRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = registry.client()
+    again = RegistryResponse(200, {"link": '</v2/demo/referrers/x>; rel="next"'}, b'{"manifests": []}')
+    monkeypatch.setattr(client, "request", lambda *_options, **_more: again)
+    with pytest.raises(RegistryError, match="without end"):
+        referrers.listed(client, "demo", "sha256:" + "0" * 64)
+
+
 def test_every_page_of_a_long_list_is_read(registry: FaultyRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     client = registry.client()
     digest = image(client).digest

@@ -100,6 +100,16 @@ def test_one_right_document_is_enough_beside_wrong_ones(harness: ImageHarness) -
     assert states(harness, image)["sbom"] == "ok"
 
 
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_document_whose_bytes_are_gone_keeps_no_right_one_from_counting(harness: ImageHarness, status: int) -> None:
+    image = harness.prepare()
+    junk = Artifact(SBOM, b"{}")
+    referrers.attach(harness.registry.client(), "demo", subject(harness, image), junk)
+    harness.registry.faults = [Fault(f"GET .*/blobs/{junk.blobs[0].digest}", times=9, status=status)]
+    assert states(harness, image) == {"sbom": "ok", "provenance": "ok", "signature": "missing"}
+    assert harness.registry.faults[0].times < 9
+
+
 def test_a_signature_is_there_and_left_to_the_tools_that_know_whose_it_may_be(harness: ImageHarness) -> None:
     image = harness.prepare()
     referrers.attach(harness.registry.client(), "demo", subject(harness, image), Artifact(SIGNATURE, b"{}"))

@@ -12,6 +12,7 @@ from stepladder.core.retry import RegistryError
 from stepladder.images.attest import inputs, provenance, sbom
 from stepladder.images.builder import BuildJob
 from stepladder.images.check import RegistryImage
+from stepladder.images.model import digest_of
 from stepladder.images.registry import referrers
 from stepladder.images.registry.referrers import Artifact, ReferrerSubject
 from stepladder.settings.load import Settings
@@ -59,9 +60,17 @@ def attach(job: BuildJob, image: RegistryImage, distributions: Sequence[str], na
     }
     subject = ReferrerSubject(image.digest, image.manifest_size, image.media_type)
     try:
+        if list(names) == ["provenance"] and "sbom" in wanted(job.settings) and not _has(job, subject, bom):
+            names = ("sbom", "provenance")  # the provenance names this one
         referrers.attach(job.target.registry, job.target.name, subject, *(documents[name] for name in names))
     except RegistryError as error:
         _failed(job, names, error)
+
+
+def _has(job: BuildJob, subject: ReferrerSubject, document: Artifact) -> bool:
+    """Say whether the registry has exactly this document: another build's of the same image may differ from it."""
+    attached = referrers.listed(job.target.registry, job.target.name, subject.digest, document.artifact_type)
+    return digest_of(document.manifest(subject)) in {each.digest for each in attached}
 
 
 def unattached(job: BuildJob, image: RegistryImage, names: Sequence[str]) -> None:

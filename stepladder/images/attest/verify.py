@@ -20,6 +20,8 @@ from stepladder.images.registry.client import RegistryClient
 from stepladder.images.registry.referrers import Referrer
 
 OK, MISSING, INVALID, UNREAD = "ok", "missing", "invalid", "unread"
+_OF_THE_DOCUMENT = (0, 400, 404)
+"""Answers that are about one document, such as a blob that isn't there. By others the registry can't be asked."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def _read(registry: RegistryClient, repository: str, digest: str, attached: Sequ
         try:
             documents.append((each, referrers.read(registry, repository, each, digest), ""))
         except RegistryError as error:
-            if error.status:
+            if error.status not in _OF_THE_DOCUMENT:
                 raise
             documents.append((each, b"", f"can't be read: {error.message}"))
     return documents

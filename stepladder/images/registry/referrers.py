@@ -23,6 +23,8 @@ _EMPTY = b"{}"
 _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _NO_API = (NOT_FOUND, 405)
 _LARGEST = 64 << 20  # bytes of an artifact that is read into memory
+_PAGES = 100
+"""Pages of a list that are read: a registry's next page may be the same one again."""
 _DEPTH = 5
 """How deep referrers are followed: a signature may refer to an SBOM."""
 
@@ -205,14 +207,16 @@ def _by_api(
     entries: list[Referrer] = []
     query = f"?{urlencode({'artifactType': artifact_type})}" if artifact_type else ""
     path = f"/v2/{repository}/referrers/{digest}{query}"
-    while path:
+    for _ in range(_PAGES):
         answer = registry.request("GET", path, {"Accept": OCI_INDEX}, expect=(OK, *_NO_API))
         document = _object(answer.data)
         if answer.status in _NO_API or document is None or not isinstance(document.get("manifests"), list):
             return None
         entries += _entries(document)
         path = _next_page(answer.headers.get("link", ""))
-    return tuple(entries)
+        if not path:
+            return tuple(entries)
+    raise RegistryError(f"{registry.host} lists what refers to {digest[:19]} without end")
 
 
 def _by_tag(registry: RegistryClient, repository: str, digest: str) -> tuple[Referrer, ...]:
