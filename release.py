@@ -13,6 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepladder.commands.checks import tool
 from stepladder.core import files
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
@@ -98,7 +99,7 @@ def build(root: Path, console: Console, tag: str = "") -> list[Path]:
     at = Checkout(root)
     shutil.rmtree(root / "dist", ignore_errors=True)
     epoch = at.git("log", "-1", "--format=%ct") or "0"
-    at.run("env", f"SOURCE_DATE_EPOCH={epoch}", "uv", "build", "--quiet", "--out-dir", "dist")
+    at.run("env", f"SOURCE_DATE_EPOCH={epoch}", tool("uv"), "build", "--quiet", "--out-dir", "dist")
     version = _versions(at)["pyproject.toml"]
     expected = {f"stepladder-{version}-py3-none-any.whl", f"stepladder-{version}.tar.gz"}
     made = sorted(path for path in (root / "dist").iterdir() if path.suffix in {".whl", ".gz"})
@@ -124,7 +125,9 @@ def publish(root: Path, console: Console) -> None:
     """Upload dist/ to the index by trusted publishing, as a CI job that the index knows; there is no token to keep."""
     if not os.environ.get("ACTIONS_ID_TOKEN_REQUEST_URL"):
         raise NotReadyError("only the workflow `release` publishes", hint="push a tag: `git push origin v<version>`")
-    Checkout(root).run("uv", "publish", "--trusted-publishing", "always", "--check-url", "https://pypi.org/simple/")
+    Checkout(root).run(
+        tool("uv"), "publish", "--trusted-publishing", "always", "--check-url", "https://pypi.org/simple/"
+    )
     console.line("published")
 
 
@@ -179,9 +182,9 @@ def _try_wheel(at: Checkout, made: list[Path]) -> None:
     """Install the wheel into an environment of its own, and read its tasks, its version and its modules there."""
     wheel = next(path for path in made if path.suffix == ".whl")
     folder = at.root / "dist" / "tried"
-    at.run("uv", "venv", "--quiet", str(folder))
+    at.run(tool("uv"), "venv", "--quiet", str(folder))
     python = folder / "bin" / "python"
-    at.run("uv", "pip", "install", "--quiet", "--python", str(python), str(wheel))
+    at.run(tool("uv"), "pip", "install", "--quiet", "--python", str(python), str(wheel))
     at.run(str(python), "-I", "-c", _TRIED)
     shutil.rmtree(folder)
 

@@ -23,6 +23,16 @@ _STATUS = (
     *("status", "--porcelain=v2", "-z", "--no-renames", "--ignored=matching", "--untracked-files=all"),
     *("--ignore-submodules=none", "--"),
 )
+OTHERS: dict[str, str | None] = dict.fromkeys(
+    (
+        *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_GRAFT_FILE", "GIT_IMPLICIT_WORK_TREE"),
+        *("GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_SHALLOW_FILE", "GIT_WORK_TREE"),
+    )
+)
+"""Takes out of the environment what names a repository other than that of the folder in which git runs.
+
+A hook and `git rebase --exec` set them for what they run (`git rev-parse --local-env-vars` lists them).
+"""
 _FIELDS = {"1": 8, "u": 10, "?": 1, "!": 1}  # how many fields stand before the path, by the record's kind
 
 
@@ -71,7 +81,7 @@ def ask(root: Path, *arguments: str, index: Path | None = None) -> str | None:
     """
     try:
         # without optional locks a parallel `git commit` never meets our refresh of the index
-        env = {"GIT_OPTIONAL_LOCKS": "0", **({"GIT_INDEX_FILE": str(index)} if index else {})}
+        env = {**OTHERS, "GIT_OPTIONAL_LOCKS": "0", **({"GIT_INDEX_FILE": str(index)} if index else {})}
         done = process.run(["git", *arguments], cwd=root, env=env, timeout=_DEADLINE)
         if done.code == _FATAL:
             _check_owner(root)
@@ -86,10 +96,10 @@ def _check_owner(root: Path) -> None:
     See https://git-scm.com/docs/git-config#Documentation/git-config.txt-safedirectory.
     """
     top = ("rev-parse", "--show-toplevel")
-    lifted = process.run(["git", "-c", "safe.directory=*", *top], cwd=root, timeout=_DEADLINE)
+    lifted = process.run(["git", "-c", "safe.directory=*", *top], cwd=root, env=OTHERS, timeout=_DEADLINE)
     if lifted.code:
         return  # there is no repository
-    if process.run(["git", *top], cwd=root, timeout=_DEADLINE).code:
+    if process.run(["git", *top], cwd=root, env=OTHERS, timeout=_DEADLINE).code:
         raise NotReadyError(
             f"git refuses to read the repository of {root}, because it belongs to another user",
             kind="git-untrusted",

@@ -25,6 +25,7 @@ from typing import IO, Any, Self
 from stepladder.core.ci import in_ci
 from stepladder.core.console import Console
 from stepladder.core.errors import InterruptedRunError, StepladderError
+from stepladder.core.text import without_credentials
 
 GRACE = 60.0  # seconds that a child has to end by itself once it was asked to
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -104,7 +105,7 @@ def run(  # noqa: PLR0913 - each is an independent option
         raise StepladderError(
             f"{argv[0]} did not end within {timeout:.0f} s and was stopped",
             kind="tool-too-slow",
-            hint=f"the command was: {' '.join(argv)}",
+            hint=f"the command was: {without_credentials(' '.join(argv))}",
         )
     return Completed(child.returncode, "".join(captured[0]), "".join(captured[1]))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SHOWN = 40
+_CREDENTIALS = re.compile(r"(https?://)[^/\s]*@")
 
 
 def read(path: Path, *, where: str = "", comments: bool = False) -> str:
@@ -40,6 +42,11 @@ def read(path: Path, *, where: str = "", comments: bool = False) -> str:
     except OSError as error:
         raise BadInputError(f"{where} can't be read: {error.strerror}", kind="unreadable-file") from None
     return decode(data, where, comments=comments)
+
+
+def without_credentials(text: str) -> str:
+    """Return a text whose web addresses have no user and no password, which belong in no file and no message."""
+    return _CREDENTIALS.sub(r"\1", text)
 
 
 def decode(data: bytes, where: str, *, comments: bool = False) -> str:

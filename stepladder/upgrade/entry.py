@@ -42,7 +42,11 @@ class PathEntry:
 
     def as_lines_of(self, content: bytes) -> bytes:
         """Return a content with the line ends that this file has."""
-        return content.replace(b"\n", b"\r\n") if self.is_text and self.has_windows_lines else content
+        return (
+            content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+            if self.is_text and self.has_windows_lines
+            else content
+        )
 
 
 def read(root: Path, name: str) -> PathEntry:

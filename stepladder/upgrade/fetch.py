@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from pathlib import Path
 from stepladder import __version__
 from stepladder.core import git, process, resources
 from stepladder.core.errors import BadInputError, NotReadyError
-from stepladder.upgrade.pin import VersionSource, without_credentials
+from stepladder.core.text import without_credentials
+from stepladder.upgrade.pin import VersionSource
 
 _DEADLINE = 120.0
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHORT = re.compile(r"[0-9a-f]{7,40}")
-_NO_QUESTIONS = {"GIT_TERMINAL_PROMPT": "0"}
+_ENVIRONMENT = {**git.OTHERS, "GIT_TERMINAL_PROMPT": "0"}
+_AS_COMMITTED = ("-c", "core.autocrlf=false", "-c", "core.eol=lf")
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ def _exported(source: VersionSource, into: Path, repositories: Sequence[CommitSt
             reasons.append(f"{without_credentials(repository.address)} lacks it")
             continue
         packed = into / "files.tar"
-        _git(folder, "archive", "--format=tar", "-o", str(packed), source.ref)
+        _git(folder, *_AS_COMMITTED, "archive", "--format=tar", "-o", str(packed), source.ref)
         with tarfile.open(packed) as archive:
             archive.extractall(into / "files", filter="data")
         packed.unlink()
@@ -163,18 +166,22 @@ def _exported(source: VersionSource, into: Path, repositories: Sequence[CommitSt
 def _installed(source: VersionSource, into: Path) -> Path:
     """Install the package alone, without what it depends on: a wheel carries the template and the modules."""
     wanted = f"stepladder @ {source.address}" if source.kind == "archive" else f"stepladder=={source.ref}"
+    shown = without_credentials(wanted)
     target = into / "files"
     answer = ""
+    argv = ["pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", str(target)]
+    # A wheel is only unpacked; a source archive is built, by code of its own.
+    argv += ["--no-build"] if source.kind == "index" else []
     for offline in ((), ("--offline",)):
-        answer = _uv("pip", "install", *offline, "--quiet", "--no-deps", "--target", str(target), wanted)
+        answer = _uv(*argv, *offline, wanted)
         if not answer:
             return target
         shutil.rmtree(target, ignore_errors=True)
     raise NotReadyError(
-        f"{wanted} can't be installed",
+        f"{shown} can't be installed",
         kind="version-out-of-reach",
-        hint=f"try it: `uv pip install --no-deps --target /tmp/stepladder '{wanted}'`",
-        problems=tuple(answer.strip().splitlines()[-3:]),
+        hint=f"try it: `uv pip install --no-deps --target /tmp/stepladder '{shown}'`",
+        problems=tuple(without_credentials(answer).strip().splitlines()[-3:]),
     )
 
 
@@ -209,17 +216,19 @@ def _uv(*arguments: str) -> str:
 def _rev_parse(folder: Path, name: str) -> str | None:
     done = process.run(
         ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"],
+        env=_ENVIRONMENT,
         timeout=_DEADLINE,
     )
     return done.out.strip() if done.code == 0 else None
 
 
 def _git(folder: Path | None, *arguments: str) -> str:
-    done = process.run(["git", *arguments], cwd=folder, env=_NO_QUESTIONS, timeout=_DEADLINE)
+    done = process.run(["git", *arguments], cwd=folder, env=_ENVIRONMENT, timeout=_DEADLINE)
     if done.code:
         reason = (done.err.strip().splitlines() or ["no reason given"])[-1]
+        command = next(each for each in arguments if each.isalpha() or each == "ls-remote")
         raise NotReadyError(
-            f"git {arguments[0]} failed: {reason}",
+            f"git {command} failed: {without_credentials(reason)}",
             kind="version-out-of-reach",
             hint="check the network, and your login for the repository that `pyproject.toml` names",
         )

@@ -15,6 +15,8 @@ ABSENT = PathEntry("absent")
 _DEADLINE = 30.0
 _MOST_CONFLICTS = 127
 _LABELS = ("this project", "the template before", "the template now")
+MARKS = tuple(f"{sign * 7} {label}".encode() for sign, label in zip("<|>", _LABELS, strict=True))
+"""How the lines begin that `merge_lines` puts around each side of a conflict."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,6 @@ def merge_lines(base: bytes, theirs: bytes, ours: bytes) -> tuple[bytes, str]:
         argv = ["git", "merge-file", "--quiet", "--diff3", *named, *map(str, files)]
         done = process.run(argv, cwd=folder, timeout=_DEADLINE)
         if done.code > _MOST_CONFLICTS:
-            return theirs, "unknown repositories"
-        repositories = f"{done.code} repository{'s' if done.code > 1 else ''}"
-        return files[0].read_bytes(), repositories if done.code else ""
+            return theirs, "unknown places"
+        places = f"{done.code} place{'s' if done.code > 1 else ''}"
+        return files[0].read_bytes(), places if done.code else ""

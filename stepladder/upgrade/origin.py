@@ -15,7 +15,7 @@ from stepladder.upgrade.fetch import CommitStore
 from stepladder.upgrade.pin import LibraryPin, VersionSource, parse, source_of
 
 _RELEASE = re.compile(r"refs/tags/v?(\d+\.\d+\.\d+)")
-_RESTORE = "restore it: `git log --oneline -- .cruft.json`; or make a project next_to this one with `inv new`"
+_RESTORE = "restore it: `git log --oneline -- .cruft.json`; or make a project beside this one with `inv new`"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def repositories(cache: Path, *sources: VersionSource | None) -> list[CommitStor
 def base(origin: ProjectOrigin, given: str, pin: LibraryPin | None, cache: Path) -> VersionSource:
     """Return the source of the version that made the project. Raises `BadInputError` when nobody knows it."""
     if given:
-        return target(given, origin, pin, cache, Path())
+        return _named_base(given, origin, pin, cache)
     if origin.source is None:
         raise BadInputError(
             "the commit of stepladder that made this project is unknown",
@@ -85,16 +85,25 @@ def base(origin: ProjectOrigin, given: str, pin: LibraryPin | None, cache: Path)
     return origin.source
 
 
+def _named_base(given: str, origin: ProjectOrigin, pin: LibraryPin | None, cache: Path) -> VersionSource:
+    """Return the source of the version that a person names: a folder has it as a commit, or else the index has it."""
+    current = pin.source if pin else origin.source
+    if _explicit(given) or not current or current.kind not in {"archive", "folder"}:
+        return target(given, origin, pin, cache, Path())
+    commit = CommitStore(current.address, cache).commit_of(given) if current.kind == "folder" else None
+    return VersionSource("git", current.address, commit) if commit else VersionSource("index", ref=_version(given))
+
+
 def target(wanted: str, origin: ProjectOrigin, pin: LibraryPin | None, cache: Path, project: Path) -> VersionSource:
     """Return the source of the version to upgrade to: what `wanted` names, else the newest that can be reached."""
-    current = pin.source if pin else origin.source
+    current = pin.source if pin else origin.source or VersionSource("index")
     if explicit := _explicit(wanted):
         return explicit if explicit.kind != "git" else _of_git(explicit, explicit.ref, cache, origin.version)
-    if current is None or (current.kind == "archive" and wanted):
+    if current.kind == "archive" and wanted:
         raise BadInputError(
-            f"{current or 'the project'} names one version only",
+            f"the project depends on {current}, which is one version only, and not {wanted}",
             kind="unknown-version",
-            hint="name a version, tag, commit, git URL, archive or folder with `--to`",
+            hint="name a git URL, an archive or a folder with `--to`, or a version of the index as `stepladder==0.2.0`",
         )
     match current.kind:
         case "folder":

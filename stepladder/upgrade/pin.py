@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from stepladder.core.text import without_credentials
+
 Kind = Literal["archive", "folder", "git", "index"]
 ARCHIVES = (".zip", ".whl", ".tar.gz", ".tgz")
 _REQUIREMENT = re.compile(
@@ -102,13 +104,6 @@ def parse(text: str) -> LibraryPin | None:
         exact = re.fullmatch(r"===?\s*([\w.!+]+)", rest)
         source = VersionSource("index", ref=exact[1] if exact else "")
     return LibraryPin(text, source, (match["extras"] or "").strip(), match["marker"] or "")
-
-
-def without_credentials(address: str) -> str:
-    """Return a web address without its user and password, which belong in no file and no message."""
-    parts = urlsplit(address)
-    is_web = parts.scheme in {"http", "https"}
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if is_web else address
 
 
 def source_of(address: str) -> VersionSource:

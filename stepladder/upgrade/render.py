@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from stepladder.upgrade.fetch import VersionFiles
 from stepladder.upgrade.pin import VersionSource
 
 _DEADLINE = 120.0
+_KEPT = re.compile(r"PATH|PYTHONHOME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|TEMP|TMP|\w*LD_\w*LIBRARY_PATH", re.ASCII)
+"""The variables that Python itself needs."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,7 @@ def render(
     values = {"template": str(files.template), "output": str(into), "answers": dict(answers), "source": origin}
     request.write_text(json.dumps(values), "utf-8")
     argv = [sys.executable, "-B", "-m", f"{__package__}.render_worker", str(request)]
-    own = Path(stepladder.__file__).resolve().parent.parent
-    done = process.run(argv, cwd=into, env={"PYTHONPATH": str(own)}, timeout=_DEADLINE)
+    done = process.run(argv, cwd=into, env=_environment(into), timeout=_DEADLINE)
     answer = request.with_suffix(".answer")
     if done.code or not answer.is_file():
         raise StepladderError(
@@ -62,6 +65,13 @@ def render(
             problems=tuple(problems),
         )
     return Rendered(Path(made["project"]), made["added"], tuple(made["dropped"]))
+
+
+def _environment(folder: Path) -> dict[str, str | None]:
+    """Return the environment in which a template's own code runs: nobody's credentials are in it."""
+    own = Path(stepladder.__file__).resolve().parent.parent
+    removed: dict[str, str | None] = {key: None for key in os.environ if not _KEPT.fullmatch(key)}
+    return {**removed, "HOME": str(folder), "PYTHONPATH": str(own)}
 
 
 def template_of(source: VersionSource) -> str:

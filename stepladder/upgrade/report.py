@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from stepladder.core.console import Console
 from stepladder.core.tables import Cell
+from stepladder.core.text import without_credentials
 from stepladder.upgrade.fetch import VersionFiles
 from stepladder.upgrade.merge import Action, FileChange
 from stepladder.upgrade.notes import PARTS, VersionNotes
@@ -40,7 +41,9 @@ def show(prepared: PreparedUpgrade, console: Console, *, proposed: Path) -> None
     if prepared.plan.changes:
         console.table(["file", "what", "lines"], [_row(change) for change in prepared.plan.changes])
     if not prepared.pinned:
-        console.warn(f"pyproject.toml is left to you: it should depend on `{prepared.requirement}`")
+        console.warn(
+            f"pyproject.toml is left to you: it should depend on `{without_credentials(prepared.requirement)}`"
+        )
     for key, value in prepared.added_answers.items():
         console.line(f"new answer: {key} is {value!r}, the default; `.cruft.json` records it")
     for key in prepared.dropped_answers:
@@ -144,7 +147,7 @@ def record(prepared: PreparedUpgrade, project: Path, *, applied: bool, proposed:
         "from": _version(prepared.before),
         "to": _version(prepared.now),
         "applied": applied,
-        "requirement": prepared.requirement,
+        "requirement": without_credentials(prepared.requirement),
         "changes": [_change(change, proposed) for change in prepared.plan.changes],
         "conflicts": [change.path for change in prepared.plan.conflicts],
         "notes": [_notes(each) for each in prepared.notes],

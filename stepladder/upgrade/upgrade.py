@@ -14,6 +14,7 @@ from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, S
 from stepladder.upgrade import apply, entry, origin, report
 from stepladder.upgrade.apply import FOLDER
 from stepladder.upgrade.entry import PathEntry
+from stepladder.upgrade.merge import MARKS
 from stepladder.upgrade.prepare import PreparedUpgrade, prepare
 
 PROPOSED = FOLDER / "proposed"
@@ -109,6 +110,13 @@ def _resolve(project: Path, made: origin.ProjectOrigin, resolved: Sequence[str],
             kind="bad-arguments",
             hint="`inv project.upgrade` shows the conflicts",
         )
+    marked = [path for path in resolved if _is_marked(entry.read(project, path).unix)]
+    if marked:
+        raise RefusedError(
+            f"{git.named(marked)} still has the marks of a conflict, `<<<<<<<` and `>>>>>>>`",
+            kind="upgrade-conflicts",
+            hint=f"find them: `git grep --untracked -nE '^[<|>]{{7}} ' -- {' '.join(marked)}`",
+        )
     left = [path for path in paths if path not in resolved]
     record = {key: value for key, value in made.record.items() if key != "unresolved"}
     if left:
@@ -127,6 +135,10 @@ def _resolve(project: Path, made: origin.ProjectOrigin, resolved: Sequence[str],
         report.hint_next(project, console)
 
 
+def _is_marked(content: bytes) -> bool:
+    return any(line.startswith(MARKS) for line in content.splitlines())
+
+
 def _dirty(project: Path, made: origin.ProjectOrigin) -> StepladderError | None:
     """Return why this project may not be changed: what git doesn't have can't be brought back."""
     tree = git.tree(project, ["."])
@@ -141,6 +153,7 @@ def _dirty(project: Path, made: origin.ProjectOrigin) -> StepladderError | None:
         each.path
         for each in tree.differences
         if not each.ignored
+        and not (each.submodule and each.absent)  # holds nothing that could be lost
         and not each.path.startswith(f"{FOLDER.parts[0]}/")
         and each.path not in in_conflict
         and not _is_ours(project, each.path)

@@ -134,6 +134,7 @@ def test_the_jobs_publish_and_announce_what_was_built(checkout, monkeypatch, tmp
     for name in ("uv", "gh"):
         (programs / name).write_text(f'#!/bin/sh\necho "{name} $*" >> "{tmp_path}/calls"\n')
         (programs / name).chmod(0o755)
+    monkeypatch.setattr(release, "tool", lambda name: str(programs / name))
     monkeypatch.setenv("PATH", str(programs), prepend=":")
     monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_URL", "https://token.example")
     (checkout / "dist").mkdir()
@@ -181,3 +182,11 @@ def test_the_notes_of_an_upgrade_have_every_version_and_nothing_else():
     for notes in declared.values():
         assert set(notes) == set(upgrade_notes.PARTS)
         assert all(isinstance(line, str) for lines in notes.values() for line in lines)
+
+
+def test_uv_is_the_one_beside_this_python_and_needs_no_place_on_path(monkeypatch):
+    """A CI job calls `.venv/bin/invoke` and has no uv on PATH."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+
+    assert release.Checkout(ROOT).run(release.tool("uv"), "--version").startswith("uv ")
+    assert '"uv", ' not in (ROOT / "release.py").read_text(), "no program is called by that name alone"

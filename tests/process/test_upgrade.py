@@ -181,6 +181,12 @@ def test_lines_that_both_changed_stay_are_shown_and_stay_unresolved_until_somebo
     wrong = Ran(project, resolved=("tasks.py",))
     assert wrong.error.exit_code == ExitCode.BAD_INPUT
     assert Ran(project, resolved=(DOCKERFILE,), dry_run=True).error.exit_code == ExitCode.BAD_INPUT
+    shutil.copy(proposed, project / DOCKERFILE)
+    marked = Ran(project, resolved=(DOCKERFILE,))
+    assert marked.error.exit_code == ExitCode.REFUSED
+    assert "marks" in marked.error.message
+    assert "unresolved" in record(project)
+    (project / DOCKERFILE).write_text("FROM python\nRUN mine && two\n")
     resolved = Ran(project, resolved=(DOCKERFILE,))
     assert resolved.error is None
     assert "unresolved" not in record(project)
@@ -266,6 +272,55 @@ def test_a_project_without_a_commit_needs_the_version_named(project):
     assert "--from 0.1.0" in Ran(project).error.hint
     assert Ran(project, base="0.1.0").error is None
     assert "RUN one && two" in (project / DOCKERFILE).read_text()
+
+
+@pytest.mark.parametrize("is_repository", [True, False])
+def test_a_project_of_a_folder_without_a_commit_takes_the_version_named_from_the_folder_or_the_index(
+    project, library, tmp_path, is_repository
+):
+    folder = library.folder if is_repository else tmp_path
+    requirement = pin.parse(f"stepladder[local] @ file://{folder}")
+    made = origin.ProjectOrigin({}, None, {}, {})
+    expected = VersionSource("git", str(folder), library.commits["0.1.0"])
+
+    base = origin.base(made, "0.1.0", requirement, tmp_path / "cache")
+    assert base == (expected if is_repository else VersionSource("index", ref="0.1.0"))
+
+
+def test_an_archive_is_one_version_and_another_one_needs_its_own_address(project, tmp_path):
+    archive = pin.parse("stepladder @ https://h/stepladder.zip")
+    made = origin.ProjectOrigin({}, None, {}, {})
+    with pytest.raises(BadInputError) as refused:
+        origin.target("0.2.0", made, archive, tmp_path, project)
+
+    assert "stepladder==0.2.0" in refused.value.hint
+    assert origin.target("stepladder==0.2.0", made, archive, tmp_path, project) == VersionSource("index", ref="0.2.0")
+    assert origin.base(made, "0.1.0", archive, tmp_path) == VersionSource("index", ref="0.1.0")
+
+
+def test_a_submodule_that_is_not_checked_out_is_no_change_that_could_be_lost(project, library):
+    git(project, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library.folder), "vendor")
+    commit(project)
+    git(project, "submodule", "deinit", "-q", "-f", "vendor")
+
+    assert Ran(project).error is None
+
+
+def test_a_templates_code_runs_without_the_credentials_of_a_person(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("GITHUB_TOKEN", "secret")
+    versions = LibraryVersions(tmp_path / "library")
+    seen = tmp_path / "seen.json"
+    code = f"import json, os, pathlib\n\npathlib.Path({str(seen)!r}).write_text(json.dumps(dict(os.environ)))\n"
+    commit_id = versions.release("0.1.0", {"template/stepladder_template/__init__.py": code})
+    source = VersionSource("git", f"file://{versions.folder}", commit_id)
+    files = fetch.fetch(source, tmp_path / "files", [fetch.CommitStore(source.address, tmp_path / "cache")])
+    render(files, ANSWERS, tmp_path / "out", source=source, requirement="stepladder", checkout=None)
+
+    environment = json.loads(seen.read_text())
+    assert "secret" not in environment.values()
+    assert environment["HOME"] == str(tmp_path / "out")
+    assert environment["PATH"]
 
 
 @pytest.mark.parametrize("wanted", ["9.9.9", "no-such-tag", "f" * 40, "abcdef1", "--upload-pack=x", "../nothing"])
