@@ -195,8 +195,8 @@ their lower layers: {SHARED_GB * 1000:.0f} MB once, and {IMAGE_GB * 1000:.0f} MB
 ## What adds to it
 
 {_table(("what", "adds"), additions)}
-To spend less: keep fewer images (`image.keep`), keep logs for fewer days, and put quiet environments away with
-`inv destroy`.
+To spend less: keep fewer images (`image.keep`), keep logs for fewer days, and destroy environments that are
+not needed any more, [with their data](../guides/destroy.md).
 
 ## Prices
 

@@ -101,5 +101,5 @@ def merge_lines(base: bytes, theirs: bytes, ours: bytes) -> tuple[bytes, str]:
         done = process.run(argv, cwd=folder, timeout=_DEADLINE)
         if done.code > _MOST_CONFLICTS:
             return theirs, "unknown places"
-        places = f"{done.code} place{'s' if done.code > 1 else ''}"
-        return files[0].read_bytes(), places if done.code else ""
+        conflicts = f"{done.code} place{'s' if done.code > 1 else ''}"
+        return files[0].read_bytes(), conflicts if done.code else ""

@@ -103,7 +103,8 @@ def target(wanted: str, origin: ProjectOrigin, pin: LibraryPin | None, cache: Pa
         raise BadInputError(
             f"the project depends on {current}, which is one version only, and not {wanted}",
             kind="unknown-version",
-            hint="name a git URL, an archive or a folder with `--to`, or a version of the index as `stepladder==0.2.0`",
+            hint="name a git URL, an archive or a folder with `--to`, or a version that an index has: "
+            "`inv project.upgrade --to stepladder==0.2.0`",
         )
     match current.kind:
         case "folder":

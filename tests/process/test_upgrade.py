@@ -169,6 +169,7 @@ def test_lines_that_both_changed_stay_are_shown_and_stay_unresolved_until_somebo
     assert "RUN mine\n" in (project / DOCKERFILE).read_text()
     assert "<<<<<<<" not in (project / DOCKERFILE).read_text()
     assert "+RUN one && two" in ran.text
+    assert "both sides changed the same lines, in 1 place;" in ran.text
     proposed = project / ".stepladder/upgrade/proposed" / DOCKERFILE
     assert "<<<<<<< this project" in proposed.read_text()
     assert (project / "added.txt").is_file(), "all else is upgraded"
