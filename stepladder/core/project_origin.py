@@ -56,6 +56,13 @@ def is_half_upgraded(project: Path) -> bool:
     return (project / UPGRADE / JOURNAL).is_file()
 
 
+def unresolved(project: Path) -> tuple[str, ...]:
+    """Return the files that are in conflict with an upgrade: the version before made them, and the rest is newer."""
+    conflicts = (read(project / FILE) or {}).get("unresolved")
+    paths = conflicts.get("paths") if isinstance(conflicts, dict) else None
+    return tuple(map(str, paths)) if isinstance(paths, list) else ()
+
+
 def version_of(record: Mapping[str, Any] | None) -> str:
     """Return the version that a record names."""
     version = (record or {}).get("version")

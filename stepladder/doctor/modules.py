@@ -19,6 +19,9 @@ def edited_or_outdated(context: DoctorContext) -> Iterator[Finding]:
     if project_origin.is_half_upgraded(context.root):
         text = "an upgrade was cut off: some files are the new version's, some are not"
         yield Finding(ERROR, _SUBJECT, text, "finish it: `inv project.upgrade`")
+    if conflicts := project_origin.unresolved(context.root):
+        text = f"in conflict with an upgrade: {git.named(conflicts)}"
+        yield Finding(ERROR, project_origin.FILE, text, "`inv project.upgrade` shows each, and a proposal")
     modules = project_origin.modules(context.root, resources.folder("terraform") / "modules")
     if modules.missing:
         text = f"nothing says which version of stepladder these are of: {project_origin.MODULES_FILE} is missing"

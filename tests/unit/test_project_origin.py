@@ -155,6 +155,22 @@ def test_half_an_upgrade_is_neither_deployed_nor_fine_for_the_doctor(project):
     assert findings(project)[0][0] == "error"
 
 
+def test_terraform_that_is_in_conflict_with_an_upgrade_is_neither_deployed_nor_fine_for_the_doctor(project):
+    """What the new version moved into that file would be gone from both, and be destroyed."""
+    path = project / project_origin.FILE
+    record = json.loads(path.read_text()) if path.exists() else {}
+    settings, console = DeployHarness(project).settings, Console(err=io.StringIO())
+    for paths in ([".github/workflows/ladder.yml"], ["terraform/modules/service/alarms.tf", "invoke.yaml"]):
+        path.write_text(json.dumps({**record, "unresolved": {"paths": paths}}))
+        assert any(paths[0] in finding[1] for finding in findings(project) if finding[0] == "error")
+        if paths[0].startswith("terraform/"):
+            with pytest.raises(RefusedError, match=r"alarms\.tf") as refused:
+                project_version.check(settings, console)
+            assert "`inv project.upgrade --resolved terraform/modules/service/alarms.tf`" in refused.value.hint
+        else:
+            project_version.check(settings, console)
+
+
 def test_settings_that_only_a_newer_stepladder_knows_say_so(tmp_path):
     (tmp_path / "invoke.yaml").write_text("stepladder:\n  project: a\n")
     config = SimpleNamespace(_project_prefix=str(tmp_path), get=lambda *_: {"project": "a", "later": 1})
