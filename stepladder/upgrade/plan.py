@@ -71,6 +71,11 @@ def _followed(
 ) -> Iterator[FileChange]:
     """Merge a file that the template renamed: the project's old file with the template's new one."""
     at_old, at_new = entry.read(project, old), entry.read(project, new)
+    if at_old.state == at_new.state == "file" and (project / old).samefile(project / new):
+        # names that differ in case alone are one file on macOS: it keeps the name that it has
+        change = merge(old, base[old], theirs[new], at_old)
+        yield from [change] if change else []
+        return
     if at_old.state == "absent" and at_new.state == "absent":
         yield FileChange(new, "kept", old_path=old, why=f"it was {old}, which was deleted in this project")
     elif at_old.state == "absent":

@@ -110,6 +110,16 @@ def test_a_renamed_binary_file_that_is_the_same_is_followed(planned):
     assert actions(planned({"a.png": picture}, {"b.png": picture}, {"a.png": picture})) == {"b.png": "rename"}
 
 
+def test_a_file_of_two_names_is_merged_and_not_deleted(planned, tmp_path):
+    """As `Readme.md` and `README.md` are on macOS; a hard link is the same here."""
+    write(tmp_path, {"Readme.md": BODY})
+    (tmp_path / "README.md").hardlink_to(tmp_path / "Readme.md")
+
+    assert planned({"Readme.md": BODY}, {"README.md": BODY}, {}) == {}
+    changes = planned({"Readme.md": BODY}, {"README.md": BODY + "more\n"}, {})
+    assert actions(changes) == {"Readme.md": "replace"}
+
+
 def test_files_without_likeness_are_no_rename(planned):
     changes = planned({"old": BODY}, {"new": "something else\n"}, {"old": BODY})
 
