@@ -13,6 +13,7 @@ from stepladder.ledger import schema
 from stepladder.promotion import history
 from stepladder.report import next_commands
 from stepladder.report.cause_words import CASES, KINDS, kind_of, reasons_in
+from stepladder.report.cleaned import cleaned
 from stepladder.report.clues import blamed
 from stepladder.report.story import CUT_OFF, RUNNING, Story, TargetStory
 from stepladder.report.visits import open_states
@@ -74,7 +75,7 @@ def diagnose(story: Story) -> Diagnosis:
     """Return the diagnosis of a story; without causes when it went well, runs, or nothing is known."""
     causes = () if story.end in WENT_WELL else tuple(_causes(story))
     first = blamed(story)[:1]
-    return Diagnosis(
+    made = Diagnosis(
         release_id=story.release_id,
         name=story.name,
         kind=story.kind,
@@ -92,6 +93,7 @@ def diagnose(story: Story) -> Diagnosis:
         execution_arn=story.arn,
         is_known=story.end in WENT_WELL or story.end == RUNNING or bool(causes),
     )
+    return cleaned(made)  # once more: what was JSON within a text is unwrapped now
 
 
 def _state(story: Story, target: TargetStory | None) -> str:

@@ -11,8 +11,13 @@ from stepladder.settings import secret_values
 
 HIDDEN = "(hidden)"
 _NAMED = re.compile(
-    r"""(?P<name>[A-Za-z][\w.-]{1,60})(?P<sign>["']?\s*(?:=|:|=>)\s*["']?)(?P<value>[^\s"',;&}\])]{3,})"""
+    r"""(?P<name>[A-Za-z][\w.-]{1,60})(?P<sign>\\{0,8}["']?\s{0,9}(?:=>|=|:)\s{0,9})"""
+    r"""(?P<open>[bru]{0,2}\\{0,8}(?P<quote>["']))?"""
+    r"""(?P<value>(?(quote)(?:(?!\\{0,8}(?P=quote)).){3,4000}|[^\s"',;&}\])\\]{3,4000}))"""
 )
+"""A name, a sign and a value: in quotes to their end, also in quotes that JSON within JSON escapes; else a word."""
+_HEADER = re.compile(r"""(?P<name>authorization\W{1,8}(?:bearer|basic|token)\s+)[^\s"',;\\]+""", re.IGNORECASE)
+_JUDGED = 100  # characters of a value that say whether it is none: a switch, a path, where a secret is
 _WORD = re.compile(r"\S+")
 _BLOCK = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\Z)", re.DOTALL
@@ -24,14 +29,26 @@ def redacted(text: str) -> str:
     if not text:
         return text
     text = _BLOCK.sub(HIDDEN, text)
-    text = _NAMED.sub(_without_value, text)
+    text = _HEADER.sub(rf"\g<name>{HIDDEN}", text)
+    text = _without_values(text)
     return _WORD.sub(_without_shape, text)
 
 
-def _without_value(match: re.Match[str]) -> str:
-    if secret_values.why(match["name"], match["value"]):
-        return f"{match['name']}{match['sign']}{HIDDEN}"
-    return match[0]
+def _without_values(text: str) -> str:
+    """Hide the values behind names of secrets, also inside of another name's: `error:password=...`."""
+    kept, at = list[str](), 0
+    while match := _NAMED.search(text, at):
+        begin = match.start("value")
+        is_secret = _is_secret(match["name"], match["value"][:_JUDGED])
+        kept += [text[at:begin], HIDDEN if is_secret else ""]
+        at = match.end() if is_secret else begin
+    return "".join((*kept, text[at:]))
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if " " in value:  # a sentence: of the shapes of secrets, each word of it is judged by itself
+        return secret_values.is_secret_name(name)
+    return bool(secret_values.why(name, value))
 
 
 def _without_shape(match: re.Match[str]) -> str:
