@@ -46,16 +46,20 @@ def of(target: TargetStory) -> Markup:
     return Markup("").join(charts)
 
 
-def totals(target: TargetStory) -> list[tuple[str, str, int, int, str]]:
-    """Return a row for each version of a target: which it is, its requests, its errors, and its slowest p99."""
+def totals(target: TargetStory) -> list[tuple[str, str, str, str, str]]:
+    """Return a row for each version of a target: which it is, its requests, its errors, and its slowest p99.
+
+    Without metrics that were read there is none: nobody knows then whether there were requests.
+    """
     rows = []
     for kind, version in ((_NEW, target.version), (_OLD, target.previous_version)):
-        minutes = target.minutes.get(version, ())
+        if version not in target.minutes:
+            continue
+        minutes = target.minutes[version]
         slowest = max((minute.p99 for minute in minutes if minute.p99 is not None), default=None)
         shown = "-" if slowest is None else f"{slowest:,.0f} ms"
-        if version:
-            requests, errors = sum(m.requests for m in minutes), sum(m.errors for m in minutes)
-            rows.append((kind, version, requests, errors, shown))
+        requests, errors = sum(m.requests for m in minutes), sum(m.errors for m in minutes)
+        rows.append((kind, version, f"{requests:,}", f"{errors:,}", shown))
     return rows
 
 

@@ -17,7 +17,10 @@ SHOWN = 6
 """Targets of which minutes are read: those that failed first."""
 _MINUTE = 60
 _BEFORE, _AFTER = 300.0, 180.0  # seconds around the shift that are shown, the later ones since metrics come late
-_LONGEST = 1400  # minutes of one period each; a longer shift is shown by longer periods
+_LONGEST = 1400  # points of one version; a longer shift is shown by longer periods
+_DAY = 86400
+_KEPT = ((15 * _DAY, _MINUTE), (63 * _DAY, 5 * _MINUTE))
+"""How long CloudWatch keeps the points of a period; points of an hour stay longest. Shorter periods answer nothing."""
 _STATISTICS = (("requests", "Invocations", "Sum"), ("errors", "Errors", "Sum"), ("p99", "Duration", "p99"))
 
 
@@ -42,7 +45,7 @@ def _minutes(machine: StateMachine, target: TargetStory) -> dict[str, tuple[Minu
     versions = [version for version in (target.version, target.previous_version) if version]
     ended = target.ended or target.phases[-1].at + target.phases[-1].seconds
     start, end = target.weights[0].at - _BEFORE, ended + _AFTER
-    period = max(1, -(-int(end - start) // (_LONGEST * _MINUTE))) * _MINUTE
+    period = _period(start, end, rung.clock.now())
     function = target.function or rung.names.function
     queries = [
         _query(f"{name}_{number}", metric, statistic, function, version, period)
@@ -66,6 +69,12 @@ def _minutes(machine: StateMachine, target: TargetStory) -> dict[str, tuple[Minu
             break
         request["NextToken"] = answer["NextToken"]
     return {version: _of_version(values, number) for number, version in enumerate(versions)}
+
+
+def _period(start: float, end: float, now: float) -> int:
+    """Return the shortest period that CloudWatch still has of a time, and that makes no more points than are read."""
+    shortest = next((period for age, period in _KEPT if now - start < age), 60 * _MINUTE)
+    return max(1, -(-int(end - start) // (_LONGEST * shortest))) * shortest
 
 
 def _of_version(values: dict[str, dict[float, float]], number: int) -> tuple[MinuteOfVersion, ...]:

@@ -194,7 +194,7 @@ def _target(target: TargetStory) -> dict[str, Any]:
     mood = _mood(target.result)
     note = "" if mood in {_GOOD, _NEUTRAL} else plain_cause(redacted(target.cause))[:_LONGEST]
     if is_sibling(target) and mood != _GOOD:
-        note = "put back, because another target failed"
+        note = "restored, because another target failed"
     return {
         "key": target.key,
         "mood": mood,

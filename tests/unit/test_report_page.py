@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import reported
+from fakes.deploy_harness import DeployHarness
 
 from stepladder.commands.report import report
 from stepladder.core.errors import BadInputError
 from stepladder.ledger.schema import ReleaseEntry
-from stepladder.report import causes, charts, page, path_graph
+from stepladder.promotion.executions import StateMachine
+from stepladder.report import causes, charts, minutes, page, path_graph
 from stepladder.report.cleaned import cleaned
 from stepladder.report.page import PageFacts
 from stepladder.report.story import (
@@ -207,7 +209,7 @@ def test_a_hundred_targets_stay_readable_and_small():
     assert len(text.encode()) < 250_000
     read = Reader(text)
     assert "88 more targets" in read.text
-    assert "put back, because another target failed" in read.text
+    assert "restored, because another target failed" in read.text
     assert text.index("production-f0") < text.index("production-f1"), "what failed comes first"
     assert text.count('class="lane"') <= 12
 
@@ -231,6 +233,36 @@ def test_a_release_of_an_older_ledger_has_a_page_without_what_it_lacks():
 def test_traffic_without_metrics_is_drawn_by_its_weights_alone():
     assert str(charts.of(replace(target(), weights=(Weight(1.0, 0.1), Weight(301.0, 1.0))))).count("<figure") == 1
     assert charts.of(target()) == ""
+
+
+def test_of_metrics_that_were_not_read_no_count_is_given():
+    moved = replace(target(), weights=(Weight(1_800_000_100.0, 0.1),))
+    text = page_of(story(moved))
+    assert "Its requests and errors were not read." in text
+    assert "Requests of each version" not in text
+    text = page_of(story(replace(moved, minutes={"3": (), "2": ()})))
+    assert "Requests of each version" in text, "CloudWatch has no points of a version that nobody called"
+
+
+class Metrics:
+    """CloudWatch, which has nothing, and the periods that were asked for."""
+
+    def __init__(self):
+        self.periods = set()
+
+    def get_metric_data(self, **request):
+        self.periods |= {query["MetricStat"]["Period"] for query in request["MetricDataQueries"]}
+        return {"MetricDataResults": []}
+
+
+@pytest.mark.parametrize(("days", "period"), [(0, 60), (16, 300), (100, 3600)])
+def test_metrics_are_read_by_a_period_that_cloudwatch_still_keeps(tmp_path, days, period):
+    harness, metrics = DeployHarness(tmp_path), Metrics()
+    harness.aws.clients["cloudwatch"] = metrics
+    harness.time.seconds = 1_800_000_600.0 + days * 86400
+    moved = target("staging", weights=(Weight(1_800_000_100.0, 0.1),))
+    minutes.with_minutes(StateMachine(harness.rung()), story(moved))
+    assert metrics.periods == {period}
 
 
 def test_a_state_of_an_older_definition_is_drawn_below_those_of_todays():
