@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from stepladder.core.clock import stamp
 from stepladder.core.display import plain_cause
-from stepladder.core.names import flags_of, split_target
+from stepladder.core.names import flags_of
 from stepladder.ledger import schema
 from stepladder.promotion import history
 from stepladder.report import next_commands
@@ -26,6 +26,12 @@ _DENIED = re.compile(
 )
 _MAY_NOT = re.compile(r"these credentials may not call (?P<action>\w+)")
 _SHOWN = 6  # lines of evidence of a cause
+_NOT_OF_CODE = frozenset(
+    {"alias-changed", "approval", "aws-denied", "changed-by-hand", "interrupted", "lambda-refused", "locked"}
+    | {"marked-bad", "terraform-failed"}
+)
+"""Kinds of failures that no exception of the function brings about: what it raised meanwhile comes after them."""
+_BY_HAND = "MANUAL_STOP"
 
 
 @dataclass(frozen=True)
@@ -150,16 +156,9 @@ def _of_target(story: Story, target: TargetStory) -> Iterator[Cause]:
                 "the ledger's record of the command",
                 command=f"inv ledger.command {flags_of(target.key)}",
             )
-    if raised := target.exception:
-        yield Cause(
-            "function-failed",
-            target.key,
-            f"version {target.version} raised {raised.raised}" + (f" at {raised.place}" if raised.place else ""),
-            (f"first at {stamp(raised.at)}", *raised.frames)[:_SHOWN],
-            raised.source,
-            raised.link,
-            next_commands.logs(target),
-        )
+    leads = kind not in _NOT_OF_CODE and _BY_HAND not in cause
+    if leads:
+        yield from _raised(target)
     for alarm in target.alarms:
         values = ", ".join(f"{value:g}" for value in alarm.values[-_SHOWN:])
         lines = (alarm.condition, f"values: {values}" if values else "", alarm.reason)
@@ -190,6 +189,21 @@ def _of_target(story: Story, target: TargetStory) -> Iterator[Cause]:
             detail[:_SHOWN],
             source,
             command=next_commands.of_target(story, target, kind),
+        )
+    if not leads:
+        yield from _raised(target)
+
+
+def _raised(target: TargetStory) -> Iterator[Cause]:
+    if raised := target.exception:
+        yield Cause(
+            "function-failed",
+            target.key,
+            f"version {target.version} raised {raised.raised}" + (f" at {raised.place}" if raised.place else ""),
+            (f"first at {stamp(raised.at)}", *raised.frames)[:_SHOWN],
+            raised.source,
+            raised.link,
+            next_commands.logs(target),
         )
 
 
@@ -237,7 +251,7 @@ def _cut_off_command(story: Story) -> Cause:
         f"{holder.command} was cut off and left its lock on {key}",
         _shown(*lines, moving),
         f"the lock of {key} in the ledger",
-        command=f"inv deploy --env {split_target(key)[0]}",
+        command=next_commands.again_of(holder, key),
     )
 
 

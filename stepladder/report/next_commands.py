@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from stepladder.core.names import flags_of, split_target
 from stepladder.ledger import schema
+from stepladder.ledger.schema import Holder
 from stepladder.report.story import RUNNING, Story, TargetStory
 
+_WHOLE = (["deploy"], ["destroy"], ["preview.destroy"], ["rollback"], ["tf.apply"])
+"""Tasks whose command in a lock is all that was typed, or all that is needed again."""
 _ROOTS = frozenset({"foundation", "service", "delivery"})
 
 
@@ -20,6 +23,14 @@ def of_story(story: Story, first: str) -> str:
 def again(story: Story) -> str:
     """Return the command that promotes again; empty for what is no promotion."""
     return "inv promote" if story.kind == schema.PROMOTE else ""
+
+
+def again_of(holder: Holder, key: str) -> str:
+    """Return the command that goes on where one was cut off: the same, as `inv deploy` is refused above the lowest."""
+    words = holder.command.split()
+    if words[:2] == ["inv", "promote"]:
+        return "inv promote"  # which takes no environment
+    return holder.command if words[:1] == ["inv"] and words[1:2] in _WHOLE else f"inv status {flags_of(key)}"
 
 
 def smoke(target: TargetStory) -> str:
@@ -46,20 +57,26 @@ def plan(target: TargetStory) -> str:
 def of_target(story: Story, target: TargetStory, kind: str) -> str:
     """Return the command that goes on after a cause of a kind."""
     environment = split_target(target.key)[0]
-    deploy = f"inv deploy --env {environment}"
+    same = {
+        schema.PROMOTE: "inv promote",
+        schema.ROLLBACK: f"inv rollback {flags_of(target.key)}",
+        schema.APPLY: plan(target),
+        "deploy": f"inv deploy --env {environment}{_past_the_ladder(target)}",
+    }.get(story.kind, f"inv status --env {environment}")
     known = {
         "approval": "inv promote",
         "aws-denied": "inv explain aws-denied",
         "function-failed": logs(target),
-        "interrupted": deploy,
+        "interrupted": same,
         "lambda-refused": "inv explain lambda-refused",
         "locked": f"inv unlock --env {environment}",
         "marked-bad": f"inv ledger --env {environment}",
         "smoke-failed": smoke(target),
         "terraform-failed": plan(target),
     }
-    if kind in known:
-        return known[kind]
-    if story.kind == schema.PROMOTE:
-        return again(story)
-    return deploy if story.kind == "deploy" else f"inv status --env {environment}"
+    return known.get(kind, same)
+
+
+def _past_the_ladder(target: TargetStory) -> str:
+    """Return the flags without which a rung above the lowest refuses a deploy, where they were given before."""
+    return ' --skip-ladder --why "..."' if target.entry and target.entry.skipped_ladder else ""

@@ -157,6 +157,10 @@ def fails(harness, **options):
     return failed.value
 
 
+def interrupted():
+    raise KeyboardInterrupt
+
+
 DENIED = (
     "operation error IAM: CreateRole, api error AccessDenied: User: arn:aws:iam::123456789012:user/jo is not "
     "authorized to perform: iam:CreateRole on resource: arn:aws:iam::123456789012:role/hello-staging because no policy "
@@ -211,10 +215,7 @@ class TestDeploys:
         assert cause["sentence"].startswith("lambda:UpdateFunctionCode was denied on arn:aws:lambda")
 
     def test_a_deploy_that_was_interrupted_before_a_version_is_kept_with_its_step(self, harness):
-        def interrupt():
-            raise KeyboardInterrupt
-
-        harness.on_prepare, harness.source = interrupt, "two"
+        harness.on_prepare, harness.source = interrupted, "two"
         fails(harness)
         record = diagnosed(harness)
         assert (record["state"], record["causes"][0]["kind"]) == ("image", "interrupted")
@@ -259,6 +260,35 @@ class TestDeploys:
         assert cause["link"].startswith("https://")
         assert cause["command"] == f"inv logs --env staging --errors --since {harness.releases[-1]['started_at']}"
 
+    def test_what_a_version_raised_comes_after_a_cause_that_no_code_brings_about(self, harness):
+        harness.source = "two"
+        harness.case("first", payload={}, expect={"status": 201})
+        fails(harness)
+        change(harness, error_kind="changed-by-hand", cause="somebody moved the alias of hello-staging")
+        text = "[ERROR] KeyError: 'a'\rTraceback (most recent call last):\r"
+        now = int(harness.time.seconds * 1000)
+        harness.aws.clients["logs"].put("/aws/lambda/hello-staging", now, text, "2027/01/15/[2]aa")
+        first, second = diagnosed(harness)["causes"]
+        assert first["sentence"] == "somebody moved the alias of hello-staging"
+        assert second["sentence"] == "version 2 raised KeyError: 'a'"
+
+    def test_a_deploy_past_the_ladder_is_made_again_past_it(self, harness):
+        harness.source, harness.on_prepare = "two", interrupted
+        fails(harness)
+        change(harness, skipped_ladder="hotfix")
+        assert diagnosed(harness)["command"] == 'inv deploy --env staging --skip-ladder --why "..."'
+
+    def test_a_secret_within_the_json_of_an_error_is_hidden(self, harness):
+        harness.source = "two"
+        harness.case("first", payload={}, expect={"status": 201})
+        fails(harness)
+        inner = json.dumps({"errorMessage": json.dumps({"password": "hunter2 is mine"})})
+        change(harness, error_kind="", cause=f"SmokeFailedError: version 2 failed 1 of 1 smoke cases: first: {inner}")
+        record = diagnosed(harness)
+        assert record["causes"][-1]["kind"] == "smoke-failed"
+        assert "hunter2" not in json.dumps(record) + harness.printed
+        assert "is mine" not in json.dumps(record) + harness.printed
+
     def test_an_image_that_lambda_refused_is_named_with_lambdas_reason(self, harness):
         harness.function.outcome = lambda uri: "Failed" if uri.endswith(digest("two")) else "Successful"
         harness.source = "two"
@@ -288,17 +318,25 @@ class TestDeploys:
         assert cause["sentence"] == "release command migrate failed on version 2"
         assert cause["command"] == "inv ledger.command --env staging"
 
-    def test_a_command_that_was_killed_left_its_lock_and_that_is_the_cause(self, harness):
-        holder = Holder(
-            "jo@laptop", "laptop", "boot", 1, "run", "inv deploy --env staging", stamp(harness.time.seconds), 0
-        )
+    @pytest.mark.parametrize(
+        ("command", "again"),
+        [
+            ("inv deploy --env staging", "inv deploy --env staging"),
+            ("inv rollback --env staging", "inv rollback --env staging"),
+            ("inv tf.apply --env staging", "inv tf.apply --env staging"),
+            ("inv promote --env staging", "inv promote"),
+            ("inv function.release --env staging", "inv status --env staging"),
+        ],
+    )
+    def test_a_command_that_was_killed_left_its_lock_and_that_is_the_cause(self, harness, command, again):
+        holder = Holder("jo@laptop", "laptop", "boot", 1, "run", command, stamp(harness.time.seconds), 0)
         rung = harness.rung()
         rung.ledger.client.put_item(
             TableName=rung.ledger.table, Item={"pk": {"S": "env#staging"}, "sk": {"S": "lock"}, **attributes(holder)}
         )
         record = diagnosed(harness)
-        assert record["causes"][0]["sentence"] == "inv deploy --env staging was cut off and left its lock on staging"
-        assert record["command"] == "inv deploy --env staging"
+        assert record["causes"][0]["sentence"] == f"{command} was cut off and left its lock on staging"
+        assert record["command"] == again
 
     def test_an_entry_of_an_older_release_that_kept_no_kind_is_diagnosed_by_its_words(self, harness):
         harness.case("first", payload={}, expect={"status": 201})
@@ -357,3 +395,10 @@ def strip(harness, *names):
     table = harness.table.tables["hello-releases"]
     key = max(key for key in table if key[1].startswith("release#"))
     table[key] = {name: value for name, value in table[key].items() if name not in names}
+
+
+def change(harness, **attributes):
+    """Write attributes into the newest entry."""
+    table = harness.table.tables["hello-releases"]
+    key = max(key for key in table if key[1].startswith("release#"))
+    table[key] = {**table[key], **{name: {"S": value} for name, value in attributes.items()}}
