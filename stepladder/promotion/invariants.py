@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from stepladder.core.release_facts import LATEST
-from stepladder.ledger.schema import BEGUN, FAILED, ROLLBACK, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, UNKNOWN
+from stepladder.ledger.schema import (
+    BEGUN,
+    FAILED,
+    ROLLBACK,
+    ROLLBACK_FAILED,
+    ROLLED_BACK,
+    SUCCEEDED,
+    UNKNOWN,
+    ReleaseEntry,
+)
 from stepladder.promotion import contract
 from stepladder.promotion.observation import Observation, ObservedExecution, ObservedRung
 
@@ -88,8 +97,9 @@ def _named(seen: Observation) -> Seen:
 def _known(rung: ObservedRung, seen: Observation) -> set[str]:
     """Return the versions that the ledger or the lock name."""
     known = {LATEST} if rung.current is None else {rung.current.version}
-    if rung.releases and (_is_stuck(rung) or rung.current is None):
-        known |= {rung.releases[0].version, rung.releases[0].previous_version}
+    newest = _newest(rung)
+    if newest and (_is_stuck(rung) or rung.current is None):
+        known |= {newest.version, newest.previous_version}
     if rung.lock:
         known |= {rung.lock.version, rung.lock.previous_version, rung.lock.moved_to}
         holder = next((e for e in seen.executions if e.arn == rung.lock.run_id), None)
@@ -216,7 +226,13 @@ def _true_current(rung: ObservedRung, seen: Observation) -> Seen:
 
 def _is_stuck(rung: ObservedRung) -> bool:
     """Say whether the newest release ended with a rollback that failed: a person has to return to a release."""
-    return bool(rung.releases) and rung.releases[0].result == ROLLBACK_FAILED
+    newest = _newest(rung)
+    return newest is not None and newest.result == ROLLBACK_FAILED
+
+
+def _newest(rung: ObservedRung) -> ReleaseEntry | None:
+    """Return the newest release that had a version: a failed apply or build, which has none, moved nothing."""
+    return next((entry for entry in rung.releases if entry.version), None)
 
 
 def _nothing_left(seen: Observation) -> Seen:

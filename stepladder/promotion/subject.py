@@ -12,7 +12,7 @@ from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.names import flags_of
 from stepladder.core.release_facts import LATEST
 from stepladder.ledger.items import NOT_FOUND
-from stepladder.ledger.schema import SUCCEEDED
+from stepladder.ledger.schema import SUCCEEDED, ReleaseEntry
 from stepladder.releases import marks, restore
 from stepladder.releases.rung import Rung
 from stepladder.settings import functions
@@ -92,6 +92,7 @@ def _of_release(rung: Rung, lowest: str, release_id: str, *, force: bool) -> Sub
             kind="unknown-release",
             hint=f"its releases: `inv ledger {flags_of(lowest)}`",
         )
+    _refuse_without_image(release, lowest)
     if release.result != SUCCEEDED and not force:
         raise RefusedError(
             f"release {release_id} ended {release.result} on {lowest}: {release.cause or 'no cause was recorded'}",
@@ -100,6 +101,17 @@ def _of_release(rung: Rung, lowest: str, release_id: str, *, force: bool) -> Sub
             f"`inv promote --release {release_id} --force`",
         )
     return Subject(release.digest, release.git_commit, release.input_key)
+
+
+def _refuse_without_image(release: ReleaseEntry, lowest: str) -> None:
+    if release.digest:
+        return
+    raise RefusedError(
+        f"release {release.release_id} ended {release.result} on {lowest} before it had an image: "
+        f"{release.cause or 'no cause was recorded'}",
+        kind="release-failed",
+        hint=f"name one that succeeded: `inv ledger {flags_of(lowest)}`",
+    )
 
 
 def read_lowest(rung: Rung) -> aliases.Alias:

@@ -200,6 +200,13 @@ def test_a_rollback_that_failed_is_named_by_the_ledger():
     assert violations(stuck, Moment.AT_REST) == ()
 
 
+def test_a_rollback_that_failed_is_named_also_below_an_apply_that_failed_since():
+    apply = entry(3, "", "", "failed", digest="")
+    releases = (apply, entry(2, "2", "1", "rollback_failed"), entry(1, "1", ""))
+    stuck = project(current=current("1", "r1"), releases=releases)
+    assert violations(stuck, Moment.AT_REST) == ()
+
+
 @pytest.mark.parametrize(
     ("error", "ended"),
     [

@@ -43,6 +43,15 @@ def test_one_that_did_not_is_refused_with_its_cause_but_by_force(result, harness
     assert read_subject(harness.rung(), PromotionOptions(release=RELEASE, force=True)).digest == DIGEST
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_one_that_failed_before_it_had_an_image_is_refused_also_by_force(force, harness):
+    entry = ReleaseEntry(RELEASE, "staging", "deploy", "", "", "", "none", "jo", FAILED, "then", "now", "apply failed")
+    harness.rung().ledger.write(entry)
+    with pytest.raises(RefusedError, match="before it had an image: apply failed") as refused:
+        read_subject(harness.rung(), PromotionOptions(release=RELEASE, force=force))
+    assert "--force" not in refused.value.hint
+
+
 def test_a_release_that_never_was_is_bad_input(harness):
     with pytest.raises(BadInputError, match="staging has no release"):
         plan_promotion(StateMachine(harness.rung()), PromotionOptions(release=RELEASE))
