@@ -188,7 +188,17 @@ def _read(rung: Rung) -> RungStatus:
         drift=drift,
         images=tuple((version, state.digest) for version, state in versions.items() if state and state.digest),
     )
-    return released(status, live, entry, releases[0] if releases else None, holder)
+    return released(status, live, entry, newest_of(releases, snapshot), holder)
+
+
+def newest_of(releases: Sequence[ReleaseEntry], snapshot: Snapshot) -> ReleaseEntry | None:
+    """Return the newest release, without failed applies of a root that was applied since: those are over."""
+    roots = {"foundation": snapshot.foundation, "service": snapshot.infra}
+    for entry in releases:
+        applied = None if entry.version else roots.get(entry.failed_step.rpartition(" ")[2])
+        if applied is None or applied.applied_at < entry.ended_at:
+            return entry
+    return None
 
 
 def begun(snapshot: Snapshot) -> str:

@@ -21,6 +21,9 @@ from stepladder.settings import functions
 _ALARMS = 100
 """Alarms of one DescribeAlarms: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html"""
 
+_NEWEST = 5
+"""Entries of a function that are read: behind failed applies that are over stands the newest release."""
+
 
 @dataclass(frozen=True)
 class FunctionsState:
@@ -119,7 +122,7 @@ def _function(view: Rung, state: FunctionsState) -> RungStatus:
     if held or live.weights or not _agrees(snapshot.current, live.version):
         read_status = replace(read_status, deployment=view.active_deployment())
     images = _images(view, snapshot.current, (live.version, *sorted(live.weights)))
-    newest = next(iter(view.ledger.history(view.target, limit=1)), None) if snapshot.exists else None
+    history = view.ledger.history(view.target, limit=_NEWEST) if snapshot.exists else []
     entry = state.entries.get(view.target)
     return status.released(
         replace(
@@ -130,7 +133,7 @@ def _function(view: Rung, state: FunctionsState) -> RungStatus:
         ),
         live,
         entry if entry and entry.version == live.version else None,
-        newest,
+        status.newest_of(history, snapshot),
         holder,
     )
 

@@ -101,6 +101,21 @@ def test_a_failed_last_release_is_told(harness: DeployHarness) -> None:
     assert "fails 1 of 1 smoke cases" in show(harness)[0].last_failure
 
 
+def test_a_failed_apply_is_told_until_the_root_is_applied(harness: DeployHarness) -> None:
+    def refuse(_: str) -> None:
+        raise StepladderError("terraform apply of staging/service failed: throttled")
+
+    harness.infra_inputs, harness.on_apply = "two", refuse
+    with pytest.raises(StepladderError):
+        harness.deploy()
+    assert "terraform apply of staging/service failed" in show(harness)[0].last_failure
+    harness.on_apply = None
+    harness.time.seconds += 60
+    harness.deploy()
+    status = show(harness)[0]
+    assert (status.last_failure, status.last_result) == ("", "succeeded")
+
+
 @pytest.mark.parametrize("as_json", [False, True], ids=["table", "json"])
 def test_a_rung_that_can_t_be_read_says_why_and_is_a_failure(harness: DeployHarness, as_json: bool) -> None:
     harness.function.fail("GetAlias", DENIED)
