@@ -33,7 +33,7 @@ SPELLED_OUT = 10
 """Functions of one release that have a row each."""
 _COLOURS = {SUCCEEDED: "green", FAILED: "red", ROLLED_BACK: "yellow", ROLLBACK_FAILED: "red", UNKNOWN: "yellow"}
 _AT_ONCE = 16
-_MINUTE, _HOUR = 60, 3600
+_MINUTE, _HOUR = 60, 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,18 +112,32 @@ def show(rungs: Sequence[Rung], options: HistoryOptions) -> list[ReleaseEntry]:
 
 def _read(rung: Rung, options: HistoryOptions, since: str) -> _EnvironmentHistory:
     views = of_functions([rung], options.function)
+    if not options.function and rung.target not in {view.target for view in views}:
+        views.append(rung)  # what failed before any function had a version is the environment's own
     snapshots = rung.ledger.snapshots([view.target for view in views])
     if not all(each.exists for each in snapshots.values()):
         rung.check_caller()
         return _EnvironmentHistory(views, exists=False)
     live = frozenset((target, each.current.release_id) for target, each in snapshots.items() if each.current)
     if options.release:
-        return _EnvironmentHistory(
+        return _with_entries(
             views, list(rung.ledger.entries({view.target: options.release for view in views}).values()), live
         )
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="history") as pool:
         histories = list(pool.map(lambda view: _history(view, options.limit, since), views))
-    return _EnvironmentHistory(views, [entry for each in histories for entry in each], live)
+    return _with_entries(views, [entry for each in histories for entry in each], live)
+
+
+def _with_entries(
+    views: Sequence[Rung], entries: Sequence[ReleaseEntry], live: frozenset[tuple[str, str]]
+) -> _EnvironmentHistory:
+    """Leave out a view of the environment itself without entries, so that one function alone has no column of it."""
+    used = {entry.environment for entry in entries}
+    return _EnvironmentHistory([view for view in views if _is_function(view) or view.target in used], entries, live)
+
+
+def _is_function(view: Rung) -> bool:
+    return bool(view.settings.name_of_function) or view.settings.whole.main
 
 
 def _history(view: Rung, limit: int, since: str) -> list[ReleaseEntry]:
@@ -193,10 +207,11 @@ def _print(
         first.console.json([_record(entry, (entry.environment, entry.release_id) in live, titles) for entry in shown])
         return shown
     several = len({split_target(view.target)[1] for view in views}) > 1
+    own = MAIN if first.settings.whole.main else "-"
     now, rows = first.clock.now(), []
     for group in groups:
         is_live = any((entry.environment, entry.release_id) in live for entry in group)
-        rows.append(_row(group, now, titles, is_live=is_live, named=(len(rungs) > 1, several)))
+        rows.append(_row(group, now, titles, is_live=is_live, named=(len(rungs) > 1, several), own=own))
     first.console.table(_head(named=(len(rungs) > 1, several)), rows)
     if large := next((group for group in groups if len(group) > 1), None):
         rung, release = split_target(large[0].environment)[0], large[0].release_id
@@ -224,14 +239,20 @@ def _head(*, named: tuple[bool, bool]) -> tuple[Column | str, ...]:
 
 
 def _row(
-    group: Sequence[ReleaseEntry], now: float, titles: Mapping[str, str], *, is_live: bool, named: tuple[bool, bool]
+    group: Sequence[ReleaseEntry],
+    now: float,
+    titles: Mapping[str, str],
+    *,
+    is_live: bool,
+    named: tuple[bool, bool],
+    own: str,
 ) -> tuple[Cell | str, ...]:
     first, (rung, function) = group[0], split_target(group[0].environment)
     many = len(group) > 1
     digests, commits = {short(entry.digest) for entry in group}, {shown_commit(entry.git_commit) for entry in group}
     commit = shown_commit(first.git_commit) or "-"
     colour = "yellow" if first.git_commit.endswith("-dirty") else ""
-    whose = f"{len(group)} functions" if many else function or MAIN
+    whose = f"{len(group)} functions" if many else function or own
     return (
         Cell(f"{'*' if is_live else ' '} {first.release_id}", "bold" if is_live else ""),
         *((rung,) if named[0] else ()),
@@ -309,8 +330,7 @@ def _took(entry: ReleaseEntry) -> str:
     seconds = _seconds(entry)
     if seconds is None:
         return "-"
-    if seconds < _MINUTE:
+    minutes = round(seconds / _MINUTE)
+    if round(seconds) < _MINUTE:
         return f"{seconds:.0f} s"
-    if seconds < _HOUR:
-        return f"{seconds / _MINUTE:.0f} min"
-    return f"{seconds // _HOUR:.0f} h {seconds % _HOUR / _MINUTE:.0f} min"
+    return f"{minutes} min" if minutes < _HOUR else f"{minutes // _HOUR} h {minutes % _HOUR} min"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fakes.deploy_harness import ACCOUNT, REGION, DeployHarness
 from fakes.errors import DENIED
+from fakes.many_harness import ManyHarness
 
 from stepladder.commands import environments, history
 from stepladder.commands.history import HistoryOptions
@@ -73,6 +74,46 @@ def test_the_environments_are_one_time_line_newest_first(bench: DeployHarness) -
     assert "promote" in rows[1]
     assert " 1 min " in rows[1], "how long it took"
     assert [row.startswith("*") for row in rows] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(59, "59 s"), (61, "1 min"), (3590, "1 h 0 min"), (7199, "2 h 0 min"), (5400, "1 h 30 min")],
+)
+def test_how_long_it_took_has_no_sixty_minutes(bench: DeployHarness, seconds: int, text: str) -> None:
+    entry = bench.rung().ledger.history("staging")[0]
+    later = replace(
+        entry,
+        release_id=entry.release_id.replace("Z-", "Z-~"),  # the newest
+        started_at=stamp(bench.time.seconds),
+        ended_at=stamp(bench.time.seconds + seconds),
+    )
+    bench.rung().ledger.write(later)
+    shown(bench, rungs(bench, "staging"), limit=1)
+    assert f" {text} " in bench.out.getvalue()
+
+
+def test_what_failed_before_any_function_had_a_version_is_listed_without_a_function(tmp_path: Path) -> None:
+    def refuse(**_: Any) -> None:
+        raise StepladderError("terraform apply of staging/service failed: throttled")
+
+    harness = ManyHarness(tmp_path, {"mailer": {}, "resizer": {}}, main=False)
+    harness.deploy_many()
+    first = shown(harness, rungs(harness, "staging"))
+    harness.many["mailer"].configure = refuse  # type: ignore[method-assign]
+    harness.infra_inputs = "two"
+    with pytest.raises(StepladderError):
+        harness.deploy_many()
+    newest, *others = shown(harness, rungs(harness, "staging"))
+    assert (newest.environment, newest.cause) == ("staging", "terraform apply of staging/service failed: throttled")
+    assert others == first
+    assert harness.out.getvalue().splitlines()[1].split()[1] == "-"
+    assert [each.cause for each in shown(harness, rungs(harness, "staging"), release=newest.release_id)] == [
+        newest.cause
+    ]
+    assert shown(harness, rungs(harness, "staging"), function="mailer") == [
+        each for each in first if each.environment == "staging-mailer"
+    ]
 
 
 def test_json_has_each_key_of_the_ledger_and_what_is_worked_out(bench: DeployHarness) -> None:
