@@ -8,9 +8,10 @@ from typing import Any
 from stepladder.core.display import plain
 from stepladder.core.errors import NotReadyError
 from stepladder.core.names import split_target
-from stepladder.ledger.words import result_words, shown_commit
+from stepladder.ledger.words import result_words
 from stepladder.promotion.executions import StateMachine
 from stepladder.report import causes, clues, gather
+from stepladder.report.cause_words import shown_commits
 from stepladder.report.causes import Cause, Diagnosis
 from stepladder.report.cleaned import cleaned
 from stepladder.report.story import CUT_OFF, RUNNING
@@ -71,7 +72,7 @@ def _show(machine: StateMachine, diagnosis: Diagnosis) -> None:
     facts = [
         ("targets", f"{', '.join(targets[:_TARGETS])}{others}" if targets else ""),
         ("by", diagnosis.requested_by),
-        ("commit", shown_commit(diagnosis.git_commit) if diagnosis.git_commit else ""),
+        ("commit", shown_commits(diagnosis.git_commit)),
         ("when", " to ".join(filter(None, (diagnosis.began_at, diagnosis.ended_at)))),
         ("failed in", diagnosis.state),
         ("page", diagnosis.links.get("execution", "")),

@@ -52,8 +52,9 @@ def show(rung: Rung, what: str = "", *, open_page: Open | None = None) -> list[C
         return [link]
     console.data(link.url)
     if open_page or can_open():
-        (open_page or _open)(link.url)
-        console.line(f"opened; it is in the account {link.account}")
+        opened = (open_page or _open)(link.url)
+        words = "no browser could be started" if opened is False else "opened"
+        console.line(f"{words}; it is in the account {link.account}")
     return [link]
 
 
@@ -64,10 +65,10 @@ def can_open() -> bool:
     return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
-def _open(url: str) -> None:
+def _open(url: str) -> bool:
     import webbrowser
 
-    webbrowser.open(url)
+    return webbrowser.open(url)
 
 
 def _pages(rung: Rung) -> Mapping[str, Callable[[], str]]:

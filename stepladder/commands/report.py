@@ -74,7 +74,7 @@ def report(
         "name": story.name,
         "end": story.end,
         "size": size,
-        "unknown": list(story.unknown),
+        "unknown": list(cleaned(story.unknown)),
     }
 
 

@@ -6,6 +6,7 @@ import re
 
 from stepladder.core.display import plain_cause
 from stepladder.ledger import schema
+from stepladder.ledger.words import shown_commit
 from stepladder.report.story import TargetStory
 from stepladder.settings.redacted import redacted
 
@@ -34,6 +35,11 @@ _BY_WORDS = (
     (re.compile(r"^interrupted$"), "interrupted"),
 )
 """The kinds of causes that a release before 0.2 wrote, which kept no kind: by sentences of ours."""
+
+
+def shown_commits(recorded: str) -> str:
+    """Return the commits of a release, of which several functions may have one each, as people read them."""
+    return ", ".join(shown_commit(each) for each in recorded.split(", ") if each)
 
 
 def reasons_in(text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from stepladder.core import git
+from stepladder.core.errors import StepladderError
 from stepladder.promotion import audit, evidence
 from stepladder.promotion.audit import Judged
 from stepladder.promotion.executions import Execution, StateMachine
@@ -76,8 +77,11 @@ def _case_reader(machine: StateMachine, key: str, bundle: str, cases: dict[str, 
     def read() -> None:
         rung = rungs.at(machine, key)
         answer = rung.aws.client("s3").get_object(Bucket=rung.names.artifacts_bucket, Key=bundle)
-        documents, _ = smoke_outputs.opened(answer["Body"].read(), key)
-        cases[key] = tuple(case.name for case in smoke_case.parse(documents))
+        try:
+            documents, _ = smoke_outputs.opened(answer["Body"].read(), key)
+            cases[key] = tuple(case.name for case in smoke_case.parse(documents))
+        except ValueError as error:  # as another version of stepladder wrote them
+            raise StepladderError(f"they are not understood: {error}") from error
 
     return read
 
@@ -97,5 +101,4 @@ def commit_title(machine: StateMachine, commit: str) -> str:
     sha = commit.removesuffix(_DIRTY)
     if not _SHA.fullmatch(sha):
         return ""
-    title = git.ask(machine.settings.root, "log", "-1", "--format=%s", sha, "--")
-    return (title or "").strip().splitlines()[0] if title and title.strip() else ""
+    return next(iter(git.titles(machine.settings.root, [sha]).values()), "")

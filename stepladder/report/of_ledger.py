@@ -22,11 +22,11 @@ _DAY = 86400.0
 
 
 def attempt(unknown: list[str], what: str, act: Callable[[], None]) -> None:
-    """Read something; what may not be read, or is out of reach, is noted as a sentence."""
+    """Read something; what may not be read, is out of reach, or not understood, is noted as a sentence."""
     try:
         act()
     except Exception as error:
-        explained = aws.explain(error)
+        explained = aws.known_error(error)
         if explained is None:
             raise
         unknown.append(f"{what} can't be read: {explained.message}")

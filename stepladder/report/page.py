@@ -17,11 +17,11 @@ from stepladder import __version__
 from stepladder.core.display import megabytes, plain, plain_cause
 from stepladder.core.names import split_target
 from stepladder.core.release_facts import short
-from stepladder.ledger.words import result_words, shown_commit
+from stepladder.ledger.words import result_words
 from stepladder.promotion.audit import HELD, VIOLATED, Judged
 from stepladder.promotion.render import duration
 from stepladder.report import charts, path_graph
-from stepladder.report.cause_words import count_of_failed, failed_cases
+from stepladder.report.cause_words import count_of_failed, failed_cases, shown_commits
 from stepladder.report.causes import WENT_WELL, Diagnosis
 from stepladder.report.cleaned import cleaned
 from stepladder.report.clues import is_sibling
@@ -153,10 +153,10 @@ def _time(at: float) -> str:
 
 def _facts(story: Story, facts: PageFacts) -> list[tuple[str, str, str]]:
     """Return name, value and address of what heads the page."""
-    commit = shown_commit(story.git_commit) if story.git_commit else ""
+    commit = shown_commits(story.git_commit)
     if facts.commit_title:
         commit = f"{commit} {facts.commit_title}"
-    took = duration(story.ended - story.began) if story.ended and story.began else ""
+    took = duration(max(0.0, story.ended - story.began)) if story.ended and story.began else ""
     rows = [
         ("by", story.requested_by, ""),
         ("commit", commit, ""),
@@ -202,7 +202,7 @@ def _target(target: TargetStory) -> dict[str, Any]:
         "result": result_words(target.result),
         "change": _change(target),
         "image": short(target.digest),
-        "took": duration(target.ended - target.began) if target.ended and target.began else "-",
+        "took": duration(max(0.0, target.ended - target.began)) if target.ended and target.began else "-",
         "note": clean(note),
         "links": [(name, address) for name, address in target.links.items() if safe_link(address)],
     }

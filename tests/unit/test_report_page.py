@@ -1,6 +1,7 @@
 """The page of `inv report`, from real promotions that were recorded and from facts that nobody should meet."""
 
 import html.parser
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,11 @@ import reported
 from fakes.deploy_harness import DeployHarness
 
 from stepladder.commands.report import report
-from stepladder.core.errors import BadInputError
+from stepladder.core import git
+from stepladder.core.errors import BadInputError, NotReadyError
 from stepladder.ledger.schema import ReleaseEntry
 from stepladder.promotion.executions import StateMachine
-from stepladder.report import causes, charts, minutes, page, path_graph
+from stepladder.report import causes, charts, extras, minutes, page, path_graph
 from stepladder.report.cleaned import cleaned
 from stepladder.report.page import PageFacts
 from stepladder.report.story import (
@@ -268,6 +270,39 @@ def test_metrics_are_read_by_a_period_that_cloudwatch_still_keeps(tmp_path, days
 def test_a_state_of_an_older_definition_is_drawn_below_those_of_todays():
     (drawn,) = path_graph.of(story(target(), visits=(Visit("Whatever", (), "", 1.0, 2.0),)))
     assert "Whatever" in drawn[2]
+
+
+def test_smoke_cases_of_another_version_are_noted_and_the_page_is_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+
+    def newer(recorded):
+        for key in [key for key in recorded["calls"] if "s3.get_object" in key and "smoke" in key]:
+            recorded["calls"][key] = {"answer": {"Body": {"a body": json.dumps({"a.json": '{"shape": "of later"}'})}}}
+
+    with reported.played("smoke", tmp_path, change=newer) as (machine, _):
+        record = report(machine)
+    assert any(line.startswith("the smoke cases of ") and "not understood" in line for line in record["unknown"])
+    assert Path(record["file"]).exists()
+
+
+def test_where_git_refuses_to_read_the_repository_there_is_no_title_and_no_failure(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise NotReadyError("the repository is another user's")
+
+    monkeypatch.setattr(git, "ask", refuse)
+    monkeypatch.setattr(git, "is_repository", lambda _: True)
+    assert extras.commit_title(StateMachine(DeployHarness(tmp_path).rung()), "ab" * 20) == ""
+
+
+def test_clocks_that_differ_make_no_time_below_nothing():
+    text = page_of(story(target(began=1_800_000_500.0, ended=1_800_000_000.0), began=1_800_000_500.0, ended=1.0))
+    assert not re.search(r"-\d+ (s|min|h)\b", Reader(text).text)
+
+
+def test_of_several_commits_each_is_shown():
+    commits = ", ".join(letter * 40 for letter in "abc")
+    text = page_of(story(target(), git_commit=commits))
+    assert f"{'a' * 12}, {'b' * 12}, {'c' * 12}" in text
 
 
 class TestFiles:
