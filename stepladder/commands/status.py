@@ -295,6 +295,7 @@ def show(rungs: list[Rung], *, clock: Callable[[], float]) -> list[RungStatus]:
     if not console.as_json:
         now = clock()
         console.table(HEAD, [status.cells(now) for status in statuses])
+        status_notes.print_environments(console, statuses, now)
         status_notes.print_notes(console, statuses, now)
     conclude(console, statuses, [status.record() for status in statuses])
     return statuses

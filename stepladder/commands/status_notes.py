@@ -20,15 +20,20 @@ if TYPE_CHECKING:
 _WARNING = len("warning: ")
 
 
+def print_environments(console: Console, statuses: Sequence[RungStatus], now: float) -> None:
+    """Print of each environment what is no one function's: that it is a preview, or half destroyed."""
+    known = {split_target(status.environment)[0]: status for status in reversed(statuses)}
+    for name, status in reversed(known.items()):
+        if status.preview:
+            _print_preview(console, name, status.preview, now)
+        if status.destroying:
+            console.warn(f"{name} is half destroyed, since {status.destroying}")
+            console.hint(f"go on with it: `inv {'preview.destroy' if status.preview else 'destroy'} --env {name}`")
+
+
 def print_notes(console: Console, statuses: Sequence[RungStatus], now: float) -> None:
     """Print what deserves a line of its own."""
     for status in statuses:
-        if status.preview and not split_target(status.environment)[1]:
-            _print_preview(console, status.environment, status.preview, now)
-        if status.destroying:
-            name = split_target(status.environment)[0]
-            console.warn(f"{name} is half destroyed, since {status.destroying}")
-            console.hint(f"go on with it: `inv {'preview.destroy' if status.preview else 'destroy'} --env {name}`")
         if status.lock_job:
             console.line(f"{status.environment}: at work there: {status.lock_job}")
         if status.drift:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from stepladder.commands.status import HEAD, RungStatus
-from stepladder.commands.status_notes import print_notes
+from stepladder.commands.status_notes import print_environments, print_notes
 from stepladder.core.clock import ago
 from stepladder.core.console import Console
 from stepladder.core.names import split_target
@@ -44,6 +44,7 @@ def show(console: Console, settings: Settings, statuses: list[RungStatus], now: 
             counted += len(group) if len(group) > 1 else 0
     head = (HEAD[0], "function", *HEAD[1:])
     console.table(head, rows)
+    print_environments(console, statuses, now)
     for rung, own in by_rung.items():
         noted = [each for each in own if _has_notes(each)]
         print_notes(console, noted if every else noted[:_NOTED], now)

@@ -81,7 +81,7 @@ def _case_reader(machine: StateMachine, key: str, bundle: str, cases: dict[str, 
             documents, _ = smoke_outputs.opened(answer["Body"].read(), key)
             cases[key] = tuple(case.name for case in smoke_case.parse(documents))
         except ValueError as error:  # as another version of stepladder wrote them
-            raise StepladderError(f"they are not understood: {error}") from error
+            raise StepladderError(f"a bundle of smoke cases has an unknown format: {error}") from error
 
     return read
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.deploy_harness import digest
+from fakes.deploy_harness import TABLE, digest
 from fakes.errors import DENIED
 from fakes.many_harness import ManyHarness
 
-from stepladder.commands import status_many
-from stepladder.commands.status import RungStatus
+from stepladder.commands import status_many, status_rows
+from stepladder.commands.status import PreviewStatus, RungStatus
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, StepladderError
 from stepladder.ledger.schema import Bad
@@ -62,6 +62,22 @@ def show(harness: ManyHarness, function: str = "", *, as_json: bool = False, **o
 
 def rows(harness: ManyHarness) -> list[list[str]]:
     return [line.split() for line in harness.out.getvalue().splitlines()]
+
+
+def test_an_environment_of_several_functions_that_is_half_destroyed_is_told_once(few: ManyHarness) -> None:
+    key, began = {"pk": {"S": "env#staging"}, "sk": {"S": "destroy"}}, "2027-01-15T07:00:00Z"
+    few.table.put_item(TableName=TABLE, Item={**key, "owner": {"S": "ann"}, "since": {"S": began}})
+    show(few)
+    assert few.printed.count(f"staging is half destroyed, since {began}") == 1
+    assert "`inv destroy --env staging`" in few.printed
+
+
+def test_a_preview_of_several_functions_is_told_once(few: ManyHarness) -> None:
+    show(few)
+    made = PreviewStatus("feature", "", "2999-01-01T00:00:00Z", "https://abc.lambda-url/", "", "", "ci")
+    statuses = [RungStatus("pr-12", preview=made), RungStatus("pr-12-mailer", preview=made)]
+    status_rows.show(few.rung().console, few.settings, statuses, few.time.seconds, every=False)
+    assert few.printed.count("pr-12: preview of feature, ") == 1
 
 
 def test_each_of_few_functions_is_a_row(few: ManyHarness) -> None:

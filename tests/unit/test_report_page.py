@@ -281,7 +281,7 @@ def test_smoke_cases_of_another_version_are_noted_and_the_page_is_written(tmp_pa
 
     with reported.played("smoke", tmp_path, change=newer) as (machine, _):
         record = report(machine)
-    assert any(line.startswith("the smoke cases of ") and "not understood" in line for line in record["unknown"])
+    assert any(line.startswith("the smoke cases of ") and "unknown format" in line for line in record["unknown"])
     assert Path(record["file"]).exists()
 
 
