@@ -11,29 +11,22 @@ from dataclasses import asdict, dataclass
 from itertools import islice, takewhile
 from typing import Any
 
-from stepladder.commands import every_rung
+from stepladder.commands import every_rung, history_rows
 from stepladder.commands.ledger import existing
 from stepladder.commands.status_many import of_functions
 from stepladder.core import git
 from stepladder.core import since as moments
-from stepladder.core.clock import ago, seconds_of, stamp
-from stepladder.core.console import Console
-from stepladder.core.display import plain_cause
+from stepladder.core.clock import stamp
 from stepladder.core.errors import BadInputError, StepladderError
 from stepladder.core.names import flags_of, split_target
-from stepladder.core.release_facts import short
-from stepladder.core.tables import Cell, Column
-from stepladder.ledger.schema import FAILED, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, UNKNOWN, Bad, ReleaseEntry
-from stepladder.ledger.words import result_words, shown_commit
+from stepladder.ledger.schema import Bad, ReleaseEntry
 from stepladder.releases.rung import Rung
 from stepladder.settings import functions
 from stepladder.settings.functions import MAIN
 
 SPELLED_OUT = 10
 """Functions of one release that have a row each."""
-_COLOURS = {SUCCEEDED: "green", FAILED: "red", ROLLED_BACK: "yellow", ROLLBACK_FAILED: "red", UNKNOWN: "yellow"}
 _AT_ONCE = 16
-_MINUTE, _HOUR = 60, 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,63 +204,12 @@ def _print(
     now, rows = first.clock.now(), []
     for group in groups:
         is_live = any((entry.environment, entry.release_id) in live for entry in group)
-        rows.append(_row(group, now, titles, is_live=is_live, named=(len(rungs) > 1, several), own=own))
-    first.console.table(_head(named=(len(rungs) > 1, several)), rows)
+        rows.append(history_rows.row(group, now, titles, is_live=is_live, named=(len(rungs) > 1, several), own=own))
+    first.console.table(history_rows.head(named=(len(rungs) > 1, several)), rows)
     if large := next((group for group in groups if len(group) > 1), None):
         rung, release = split_target(large[0].environment)[0], large[0].release_id
         first.console.hint(f"a row for each function: `inv history --env {rung} --release {release}`")
     return shown
-
-
-def _head(*, named: tuple[bool, bool]) -> tuple[Column | str, ...]:
-    rung, function = named
-    return (
-        "release",
-        *(("rung",) if rung else ()),
-        *(("function",) if function else ()),
-        Column("kind", spare=2),
-        "result",
-        "version",
-        Column("digest", spare=1),
-        Column("commit", spare=3),
-        Column("title", least=12, spare=5),
-        Column("by", least=8, spare=4),
-        "age",
-        Column("took", spare=6),
-        Column("cause", least=30, prose=True),
-    )
-
-
-def _row(
-    group: Sequence[ReleaseEntry],
-    now: float,
-    titles: Mapping[str, str],
-    *,
-    is_live: bool,
-    named: tuple[bool, bool],
-    own: str,
-) -> tuple[Cell | str, ...]:
-    first, (rung, function) = group[0], split_target(group[0].environment)
-    many = len(group) > 1
-    digests, commits = {short(entry.digest) for entry in group}, {shown_commit(entry.git_commit) for entry in group}
-    commit = shown_commit(first.git_commit) or "-"
-    colour = "yellow" if first.git_commit.endswith("-dirty") else ""
-    whose = f"{len(group)} functions" if many else function or own
-    return (
-        Cell(f"{'*' if is_live else ' '} {first.release_id}", "bold" if is_live else ""),
-        *((rung,) if named[0] else ()),
-        *((whose,) if named[1] else ()),
-        first.kind,
-        Cell(result_words(first.result), _COLOURS.get(first.result, "")),
-        "-" if many else first.version or "-",
-        f"{len(digests)} images" if len(digests) > 1 else short(first.digest) or "-",
-        f"{len(commits)} commits" if len(commits) > 1 else Cell(commit, colour),
-        titles.get(_sha(first), "-") if len(commits) == 1 else "-",
-        first.requested_by,
-        ago(first.ended_at or first.started_at, now),
-        _took(first),
-        plain_cause(first.remarks) or "-",
-    )
 
 
 def _print_whole(rung: Rung, release: ReleaseEntry, *, is_live: bool) -> None:
@@ -276,61 +218,13 @@ def _print_whole(rung: Rung, release: ReleaseEntry, *, is_live: bool) -> None:
     if rung.console.as_json:
         rung.console.json({**_record(release, is_live, titles), "bad": asdict(bad) if bad else None})
         return
-    _fields(rung.console, release, bad, titles.get(_sha(release), ""), is_live=is_live)
-
-
-def _fields(console: Console, release: ReleaseEntry, bad: Bad | None, title: str, *, is_live: bool) -> None:
-    shown = {
-        "release": release.release_id + (" (live)" if is_live else ""),
-        "environment": release.environment,
-        "kind": release.kind + (" (hotfix)" if release.hotfix else ""),
-        "result": Cell(result_words(release.result), _COLOURS.get(release.result, "")),
-        "cause": plain_cause(release.cause),
-        "failed in": release.failed_step,
-        "error": release.error_kind,
-        "detail": release.detail,
-        "past the ladder": release.skipped_ladder,
-        "version": release.version,
-        "version before": release.previous_version,
-        "image digest": release.digest,
-        "marked bad": Cell(f"by {bad.by} at {bad.marked_at}: {plain_cause(bad.why)}", "red") if bad else "",
-        "commit": release.git_commit,
-        "title": title,
-        "by": release.requested_by,
-        "started": release.started_at,
-        "ended": release.ended_at,
-        "took": _took(release).removeprefix("-"),
-        "Terraform plan": release.plan_id,
-        "promotion": release.execution_arn,
-        "deployment": release.deployment_id,
-    }
-    console.fields([(name, value) for name, value in shown.items() if value])
+    history_rows.fields(rung.console, release, bad, titles.get(history_rows.sha(release), ""), is_live=is_live)
 
 
 def _record(entry: ReleaseEntry, live: bool, titles: Mapping[str, str]) -> dict[str, Any]:
     return {
         **asdict(entry),
-        "seconds": _seconds(entry),
+        "seconds": history_rows.seconds_of_release(entry),
         "live": live,
-        "commit_title": titles.get(_sha(entry), ""),
+        "commit_title": titles.get(history_rows.sha(entry), ""),
     }
-
-
-def _sha(entry: ReleaseEntry) -> str:
-    return entry.git_commit.removesuffix("-dirty")
-
-
-def _seconds(entry: ReleaseEntry) -> float | None:
-    """Return how long a release took; None where an entry doesn't say."""
-    began, ended = seconds_of(entry.started_at), seconds_of(entry.ended_at)
-    return max(0.0, ended - began) if began and ended else None
-
-
-def _took(entry: ReleaseEntry) -> str:
-    seconds = _seconds(entry)
-    if seconds is None:
-        return "-"
-    minutes = round(seconds / _MINUTE)
-    if round(seconds) < _MINUTE:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < _HOUR else f"{minutes // _HOUR} h {minutes % _HOUR} min"
