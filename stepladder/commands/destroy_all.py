@@ -123,7 +123,7 @@ class DestroyAll:
             each.check_tools()
             refusals.check_idle(each.rung, each.targets)
         if work.shared:
-            work.shared.check_state()
+            work.shared.check_state([each.rung.environment for each in work.environments])
 
     def _destroyed(self, reached: list[LocationWork]) -> Iterator[DestroyReport]:
         """Destroy every environment, from the top rung of all down, then what each location shares."""

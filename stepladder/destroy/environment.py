@@ -124,6 +124,7 @@ class EnvironmentDestroyer:
         rung = self.rung
         listed = rung.ledger.previews().get(rung.environment) if self.is_preview else None
         with self._locked():
+            self._read_again()
             if self.has_ledger:
                 self._begin()
             try:
@@ -163,6 +164,11 @@ class EnvironmentDestroyer:
                 for target in self.targets:
                     held.enter_context(target.locked(snapshots[target.target].lock))
             yield
+
+    def _read_again(self) -> None:
+        """Read Terraform's state under the lock: while the name was typed, somebody may have deployed."""
+        self.__dict__.pop("state", None)
+        self.check_state()
 
     def _begin(self) -> None:
         rung = self.rung

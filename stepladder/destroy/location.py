@@ -7,14 +7,14 @@ a state with less in it, a bucket without a state, or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from stepladder.core.aws import ABSENT_IN_S3, error_code
 from stepladder.core.clock import passes, retrying
 from stepladder.core.errors import RefusedError
-from stepladder.destroy import inventory
+from stepladder.destroy import inventory, states
 from stepladder.destroy.environment import delete_log_group, save_items
 from stepladder.destroy.report import DESTROYED, Asset, DestroyReport
 from stepladder.promotion.delivery import ROOT as DELIVERY
@@ -99,8 +99,12 @@ class LocationDestroyer:
                 parts.append(Asset("bucket", names.state_bucket, size))
         return parts
 
-    def check_state(self) -> None:
-        """Refuse a foundation of which Terraform knows nothing, while its ledger is there."""
+    def check_state(self, environments: Collection[str] = ()) -> None:
+        """Refuse a foundation of which Terraform knows nothing, while its ledger is there; and states of others.
+
+        `environments` are those that are destroyed before.
+        """
+        states.check(self.rung, environments)
         if self.state(FOUNDATION) is None and self.rung.ledger.snapshot(self.rung.environment).exists:
             where = f"--env {self.rung.environment}"
             raise RefusedError(
@@ -112,7 +116,8 @@ class LocationDestroyer:
             destroying.check_tools(self.rung.settings, self.rung.environment, FOUNDATION)
 
     def run(self) -> DestroyReport:
-        """Destroy it, and return what went and what stays."""
+        """Destroy it, and return what went and what stays. Raises `RefusedError` for an environment that came back."""
+        states.check(self.rung, ())
         self._delivery()
         self._log_groups()
         self._foundation()

@@ -88,11 +88,11 @@ def _may_stand(rung: Rung, environment: str) -> bool:
         if known_error(error) is None:
             raise
         return True
-    return bool(snapshot.current or snapshot.infra)
+    return bool(snapshot.current or snapshot.infra or snapshot.destroying)
 
 
 def check_idle(rung: Rung, targets: list[Rung]) -> None:
-    """Refuse while CodeDeploy moves an alias of the environment, or a promotion is to release there."""
+    """Refuse while CodeDeploy moves an alias of the environment, or a promotion is to release there, or from there."""
     for target in targets:
         if deployment := target.active_deployment():
             raise RefusedError(
@@ -105,14 +105,14 @@ def check_idle(rung: Rung, targets: list[Rung]) -> None:
     name = _promotion(rung)
     if name:
         raise RefusedError(
-            f"the promotion {name} is under way, and {rung.environment} is one of its rungs",
+            f"the promotion {name} is under way, and {rung.environment} is one of its rungs or what it promotes from",
             kind="promotion-under-way",
             hint=f"wait for it: `inv promote.watch --name {name}`; or stop it: `inv promote.stop --name {name}`",
         )
 
 
 def _promotion(rung: Rung) -> str:
-    """Return the promotion under way that has the environment as a target; empty for none.
+    """Return the promotion under way that has the environment as a target or a source; empty for none.
 
     The machine of the primary location runs each, and one that these credentials can't reach is locked out by the lock.
     """
@@ -121,7 +121,8 @@ def _promotion(rung: Rung) -> str:
         for listed in machine.executions("RUNNING", _RUNNING, may_be_missing=True):
             execution = machine.describe(listed["executionArn"])
             targets = execution.targets if execution else []
-            if execution and any(split_target(each["environment"])[0] == rung.environment for each in targets):
+            is_target = any(split_target(each["environment"])[0] == rung.environment for each in targets)
+            if execution and (is_target or rung.environment == rung.settings.lowest):
                 return execution.name
     except Exception as error:
         if error_code(error) not in _DENIED and known_error(error) is None:

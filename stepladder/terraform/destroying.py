@@ -116,9 +116,9 @@ def delete_states(settings: Settings, env: str, *, aws: Aws) -> int:
     Raises `StepladderError` when S3 keeps some.
     """
     names = settings.names(env)
-    prefix = names.state_key("service").partition("/")[0]
     deleted = emptying.bucket(aws, names.artifacts_bucket, names.account, prefix=f"plans/{env}/")
-    return deleted + emptying.bucket(aws, names.state_bucket, names.account, prefix=f"{prefix}/")
+    # By the key: what else begins with the environment's name may be a state of Terraform that isn't ours.
+    return deleted + emptying.bucket(aws, names.state_bucket, names.account, prefix=names.state_key("service"))
 
 
 def forget_files(settings: Settings, env: str, root: str) -> None:

@@ -24,7 +24,7 @@ from stepladder.destroy import network, refusals
 from stepladder.destroy.environment import EnvironmentDestroyer
 from stepladder.destroy.location import LocationDestroyer
 from stepladder.destroy.report import DestroyReport
-from stepladder.ledger import destruction
+from stepladder.ledger import destruction, schema
 from stepladder.ledger.destruction import Destruction
 from stepladder.ledger.snapshot import Holding, Snapshot
 from stepladder.releases import half_destroyed
@@ -293,16 +293,27 @@ class FakeStates(Scripted):
         return {"executionArn": "arn:x:run", "status": "RUNNING", "input": given, "startDate": started}
 
 
-@pytest.mark.parametrize(("target", "refused"), [("staging", True), ("staging-mailer", True), ("production", False)])
-def test_a_promotion_under_way_to_the_environment_is_refused(
-    harness: DeployHarness, target: str, *, refused: bool
+@pytest.mark.parametrize(
+    ("environment", "target", "refused"),
+    [
+        ("production", "production", True),
+        ("production", "production-mailer", True),
+        ("production", "canary", False),
+        ("staging", "production", True),  # it is promoted from there, and the image is in that registry
+    ],
+)
+def test_a_promotion_under_way_to_the_environment_or_from_it_is_refused(
+    harness: DeployHarness, environment: str, target: str, *, refused: bool
 ) -> None:
+    here = {"account": ACCOUNT, "region": REGION}
+    settings = load({"project": "hello", "environments": {"staging": here, "production": here}}, harness.root)
+    rung = replace(harness.rung(), settings=settings, environment=environment)
     harness.aws.clients["stepfunctions"] = FakeStates(target)
     if not refused:
-        refusals.check_idle(harness.rung(), [])
+        refusals.check_idle(rung, [])
         return
     with pytest.raises(RefusedError, match="the promotion run is under way") as caught:
-        refusals.check_idle(harness.rung(), [])
+        refusals.check_idle(rung, [])
     assert "`inv promote.stop --name run`" in caught.value.hint
 
 
@@ -320,6 +331,11 @@ def test_a_lower_rung_is_refused_while_a_higher_one_is_there_or_cannot_be_read(t
     assert caught.value.kind == "others-stand-on"
     refusals.check_upper_rungs(replace(rung, environment="production"))
     del table["env#production", "infra"]
+    destroy = schema.item(destruction.DESTROY.key(environment="production"), BEGUN)
+    table["env#production", "destroy"] = destroy  # half destroyed, and never released
+    with pytest.raises(RefusedError, match="production stands on staging"):
+        refusals.check_upper_rungs(rung)
+    del table["env#production", "destroy"]
     harness.table.fail("BatchGetItem", DENIED)
     with pytest.raises(RefusedError, match="production stands on staging"):
         refusals.check_upper_rungs(rung)
