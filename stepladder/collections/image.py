@@ -68,6 +68,7 @@ def prune(
 ) -> None:
     """Delete images no environment serves, recently released, or could roll back to."""
     from stepladder.images.prune import Prune, PruneOptions
+    from stepladder.promotion import needed_images
     from stepladder.releases import retention
     from stepladder.releases.rung import opened
 
@@ -75,7 +76,7 @@ def prune(
     kept = rung.settings.image.kept_releases(keep)
     request = PruneOptions(min_age_hours=min_age_hours, yes=yes, dry_run=dry_run)
     own = retention.kept_by_function(rung.settings, keep)
-    record = Prune(rung.aws, rung.names, rung.console, lambda: retention.images(rung, kept, own), request).run()
+    record = Prune(rung.aws, rung.names, rung.console, lambda: needed_images.needed(rung, kept, own), request).run()
     if json:
         rung.console.json(record | {"keep": kept})
 

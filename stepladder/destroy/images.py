@@ -10,6 +10,7 @@ from stepladder.core.errors import NotReadyError
 from stepladder.destroy.report import Asset
 from stepladder.images import prune
 from stepladder.images.prune import HeldImage
+from stepladder.promotion import needed_images
 from stepladder.releases import retention
 from stepladder.releases.rung import Rung
 
@@ -29,7 +30,7 @@ def split(rung: Rung, targets: Sequence[Rung]) -> tuple[list[HeldImage], list[As
     try:
         keep = rung.settings.image.kept_releases(0)
         by_function = retention.kept_by_function(rung.settings, 0)
-        needed = retention.images(rung, keep, by_function, without=rung.environment)
+        needed = needed_images.needed(rung, keep, by_function, without=rung.environment)
         held = [image for image in prune.listed(rung.aws, rung.names) if image.digest in released]
     except NotReadyError:
         return [], []  # there is no repository any more

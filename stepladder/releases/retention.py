@@ -71,16 +71,14 @@ def _of_target(rung: Rung, users: VersionUsers, at: names.Names, keep: int) -> t
 def _at_same_location(rung: Rung) -> list[names.Names]:
     """Return the targets of the repository: those of the settings, and those that only the ledger knows.
 
-    An older checkout may not know the newest environment or function yet; it must not delete what that one runs.
+    An older checkout may not know the newest environment or function yet; it must not delete what that one runs. Nor
+    may one that says that an environment is in another account or region by now, while this one still runs it.
     """
     own, whole = rung.names, rung.settings.whole
     known = whole.environments
     at_location = [e.name for e in known.values() if (e.account, e.region) == (own.account, own.region)]
     targets = {names.target_key(environment, name) for environment in at_location for name in whole.function_names}
-    for key in _recorded(rung.ledger):
-        environment, _ = names.split_target(key)
-        if environment in at_location or environment not in known:
-            targets.add(key)
+    targets |= _recorded(rung.ledger)
     pairs = map(names.split_target, sorted(targets))
     return [names.Names(own.project, env, own.account, own.region, name) for env, name in pairs]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fakes.deploy_harness import DeployHarness, digest
 from fakes.dynamodb import FakeDynamoDB
-from fakes.errors import DENIED, error
+from fakes.errors import DENIED, Scripted, error
 from fakes.many_harness import ManyHarness
 
 from stepladder.core.console import Console
@@ -20,6 +20,7 @@ from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, S
 from stepladder.images import prune as images_prune
 from stepladder.images import revision
 from stepladder.images.prune import Prune, PruneOptions
+from stepladder.promotion import needed_images
 from stepladder.releases import retention
 from stepladder.settings.load import ImageSettings
 
@@ -175,6 +176,56 @@ def test_another_environments_last_releases_stay_though_these_settings_do_not_kn
     assert ledger.write(replace(first, environment="production"))
     prune(harness, keep=2)
     assert left(harness) == {"one", "six", "seven"}
+
+
+def test_what_an_environment_left_behind_here_stays_though_the_settings_have_it_elsewhere(
+    harness: DeployHarness,
+) -> None:
+    """Its functions go on here until somebody destroys them: the ledger of this account knows them."""
+    ledger, rung = harness.rung().ledger, harness.rung()
+    first = next(r for r in ledger.history("staging", limit=9) if r.digest == digest("one"))
+    assert ledger.write(replace(first, environment="production"))
+    moved = replace(rung.settings.environment("staging"), name="production", account="999999999999")
+    settings = replace(rung.settings, environments={**rung.settings.environments, "production": moved})
+    assert digest("one") in retention.images(replace(rung, settings=settings), 2)
+
+
+class Promoting(Scripted):
+    """One promotion, of two functions, that waits for an approval."""
+
+    def list_executions(self, **given: Any) -> dict[str, Any]:
+        self.called("ListExecutions")
+        assert given["statusFilter"] == "RUNNING"
+        return {"executions": [{"executionArn": "arn:x:run", "name": "run", "status": "RUNNING", "startDate": 1}]}
+
+    def describe_execution(self, **_: Any) -> dict[str, Any]:
+        targets = [{"environment": "production"}, {"environment": "production-mailer", "release": {"digest": "m"}}]
+        given = json.dumps({"digest": digest("one"), "rungs": [{"targets": targets}]})
+        return {"executionArn": "arn:x:run", "status": "RUNNING", "input": given, "startDate": OLD}
+
+
+def test_what_a_promotion_under_way_releases_stays_however_old(harness: DeployHarness) -> None:
+    rung, machine = harness.rung(), Promoting()
+    harness.aws.clients["stepfunctions"] = machine
+    needed = needed_images.needed(rung, 2)
+    assert {needed[digest("one")], needed["m"]} == {"promoting"}
+    assert needed[digest("seven")] == "served"
+    machine.fail("ListExecutions", DENIED)
+    with pytest.raises(type(DENIED)):
+        needed_images.needed(rung, 2)
+    machine.fail("ListExecutions", error("StateMachineDoesNotExist"))
+    assert digest("one") not in needed_images.needed(rung, 2)
+
+
+def test_credentials_of_another_account_than_the_promotions_can_prune(harness: DeployHarness) -> None:
+    rung, machine = harness.rung(), Promoting()
+    harness.aws.clients["stepfunctions"] = machine
+    machine.fail("ListExecutions", DENIED)
+    below = replace(rung.settings.environment("staging"), name="dev", account="999999999999")
+    settings = replace(
+        rung.settings, environments={**rung.settings.environments, "dev": below}, rungs=(("dev",), ("staging",))
+    )
+    assert needed_images.needed(replace(rung, settings=settings), 2)[digest("seven")] == "served"
 
 
 def test_what_any_function_of_any_environment_needs_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
