@@ -1,7 +1,8 @@
 """The guards against a loss, and the only place that lifts them: for `inv destroy`, which a person has confirmed.
 
 `prevent_destroy` stands in the code, so it is lifted in the snapshot that Terraform runs in, never in the project. A
-protection that AWS keeps is lifted there, for the objects of the state that is about to be destroyed and no other.
+protection that AWS keeps is lifted there, for the objects of the state that is about to be destroyed and no other. AWS
+is asked whether it is on: somebody may have turned it on in the console, where no state knows it.
 """
 
 from __future__ import annotations
@@ -62,35 +63,35 @@ def _repository(aws: Aws, at: Root, resource: StateResource, step: Step) -> None
 
 
 def _table(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
-    if resource.attributes.get("deletion_protection_enabled"):
-        aws.client("dynamodb").update_table(TableName=resource.text("name"), DeletionProtectionEnabled=False)
+    client, name = aws.client("dynamodb"), resource.text("name")
+    if client.describe_table(TableName=name)["Table"].get("DeletionProtectionEnabled"):
+        client.update_table(TableName=name, DeletionProtectionEnabled=False)
 
 
 def _database(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
-    if resource.attributes.get("deletion_protection"):
-        aws.client("rds").modify_db_instance(
-            DBInstanceIdentifier=resource.text("identifier"), DeletionProtection=False, ApplyImmediately=True
-        )
+    client, name = aws.client("rds"), resource.text("identifier")
+    if client.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0].get("DeletionProtection"):
+        client.modify_db_instance(DBInstanceIdentifier=name, DeletionProtection=False, ApplyImmediately=True)
 
 
 def _cluster(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
-    if resource.attributes.get("deletion_protection"):
-        aws.client("rds").modify_db_cluster(
-            DBClusterIdentifier=resource.text("cluster_identifier"), DeletionProtection=False, ApplyImmediately=True
-        )
+    client, name = aws.client("rds"), resource.text("cluster_identifier")
+    if client.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0].get("DeletionProtection"):
+        client.modify_db_cluster(DBClusterIdentifier=name, DeletionProtection=False, ApplyImmediately=True)
 
 
 def _balancer(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
-    if resource.attributes.get("enable_deletion_protection"):
-        aws.client("elbv2").modify_load_balancer_attributes(
-            LoadBalancerArn=resource.text("arn"),
-            Attributes=[{"Key": "deletion_protection.enabled", "Value": "false"}],
-        )
+    client, arn, key = aws.client("elbv2"), resource.text("arn"), "deletion_protection.enabled"
+    attributes = client.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
+    if {"Key": key, "Value": "true"} in attributes:
+        client.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=[{"Key": key, "Value": "false"}])
 
 
 def _user_pool(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
-    if resource.text("deletion_protection") == "ACTIVE":  # the call sets back all that it isn't given: it goes anyway
-        aws.client("cognito-idp").update_user_pool(UserPoolId=resource.text("id"), DeletionProtection="INACTIVE")
+    client, pool = aws.client("cognito-idp"), resource.text("id")
+    if client.describe_user_pool(UserPoolId=pool)["UserPool"].get("DeletionProtection") == "ACTIVE":
+        # The call sets back all that it isn't given: it goes anyway.
+        client.update_user_pool(UserPoolId=pool, DeletionProtection="INACTIVE")
 
 
 _LIFTERS: Mapping[str, Callable[[Aws, Root, StateResource, Step], None]] = {

@@ -362,29 +362,45 @@ def test_guards_are_lifted_in_the_copy_of_the_code_however_they_are_written(tmp_
 
 
 class Protected:
-    """Clients of databases, which note what they were called with."""
+    """Clients of databases, which note what was changed. `on`: whether AWS protects them, whatever a state says."""
 
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, dict[str, Any]]] = []
+    def __init__(self, *, on: bool) -> None:
+        self.on = on
+        self.changes: list[tuple[str, dict[str, Any]]] = []
 
     def __getattr__(self, name: str) -> Any:
-        return lambda **given: self.calls.append((name, given))
+        if name.startswith("describe_"):
+            database = {"DeletionProtection": self.on}
+            return lambda **_: {
+                "Table": {"DeletionProtectionEnabled": self.on},
+                "DBInstances": [database],
+                "DBClusters": [database],
+                "Attributes": [{"Key": "deletion_protection.enabled", "Value": "true" if self.on else "false"}],
+                "UserPool": {"DeletionProtection": "ACTIVE" if self.on else "INACTIVE"},
+            }
+        return lambda **given: self.changes.append((name, given))
 
 
-def test_protections_that_aws_keeps_are_lifted_where_they_are_on() -> None:
-    client, at = Protected(), SimpleNamespace(environment=SimpleNamespace(account=ACCOUNT))
-    aws = SimpleNamespace(client=lambda _service: client)
-    on = {"deletion_protection": True, "deletion_protection_enabled": True, "enable_deletion_protection": True}
-    named = {"name": "n", "identifier": "i", "cluster_identifier": "c", "arn": "a"}
-    kinds = ("aws_dynamodb_table", "aws_db_instance", "aws_rds_cluster", "aws_lb")
-    for protected in (on, {}):
-        state = [StateResource(f"{kind}.this", kind, named | protected) for kind in (*kinds, "aws_sqs_queue")]
-        guards.lift(aws, at, state, Step("service"))  # type: ignore[arg-type]
-    assert [name for name, _ in client.calls] == [
+@pytest.mark.parametrize("in_state", [True, False])  # somebody turned it on, or off, in the console
+def test_protections_that_aws_keeps_are_lifted_where_they_are_on_in_aws(*, in_state: bool) -> None:
+    at = SimpleNamespace(environment=SimpleNamespace(account=ACCOUNT))
+    names = {"deletion_protection", "deletion_protection_enabled", "enable_deletion_protection"}
+    given = dict.fromkeys(names, in_state)
+    given |= {"name": "n", "identifier": "i", "cluster_identifier": "c", "arn": "a", "id": "p"}
+    kinds = ("aws_dynamodb_table", "aws_db_instance", "aws_rds_cluster", "aws_lb", "aws_cognito_user_pool")
+    state = [StateResource(f"{kind}.this", kind, given) for kind in (*kinds, "aws_sqs_queue")]
+    changed = {}
+    for on in (True, False):
+        client = Protected(on=on)
+        guards.lift(SimpleNamespace(client=lambda _: client), at, state, Step("service"))  # type: ignore[arg-type]  # noqa: B023
+        changed[on] = [name for name, _ in client.changes]
+    assert changed[False] == []
+    assert changed[True] == [
         "update_table",
         "modify_db_instance",
         "modify_db_cluster",
         "modify_load_balancer_attributes",
+        "update_user_pool",
     ]
 
 
