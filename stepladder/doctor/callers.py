@@ -30,12 +30,17 @@ def _urls(context: DoctorContext, rung: Rung) -> Iterator[Finding]:
     if not kinds & _URL_KINDS:
         return
     fix = context.restored_by("service")
-    configured = rung.lambda_client.list_function_url_configs(FunctionName=rung.names.function)["FunctionUrlConfigs"]
+    function = rung.names.function
+    configured = rung.lambda_client.list_function_url_configs(FunctionName=function)["FunctionUrlConfigs"]
+    has_own = any(_qualifier(each["FunctionArn"]) == names.ALIAS for each in configured)
     for each in configured:
         qualifier = _qualifier(each["FunctionArn"])
         if qualifier != names.ALIAS:
             text = f"its URL calls {_of(qualifier)}, so callers skip releases and rollbacks"
-            yield Finding(ERROR, rung.target, text, fix)
+            delete = f"aws lambda delete-function-url-config --function-name {function} {_region(rung)}"
+            delete += f" --qualifier {qualifier}" if qualifier else ""
+            gone = f"let its callers use the alias's URL, then: `{delete}`"  # Terraform knows nothing of a second one
+            yield Finding(ERROR, rung.target, text, gone if has_own else fix)
         statements = _policy(rung, qualifier)
         granted = {action for each_one in statements for action in _actions(each_one)}
         if each.get("AuthType") == "NONE" and _URL not in granted:
@@ -45,6 +50,11 @@ def _urls(context: DoctorContext, rung: Rung) -> Iterator[Finding]:
             yield Finding(ERROR, rung.target, text, fix)
     if not configured:
         yield Finding(ERROR, rung.target, "its URL is gone", fix)
+
+
+def _region(rung: Rung) -> str:
+    """Return the flag without which the AWS CLI acts in the region of its own settings."""
+    return f"--region {rung.names.region}"
 
 
 def _of(qualifier: str) -> str:
@@ -87,7 +97,7 @@ def _permissions(rung: Rung) -> Iterator[Finding]:
         sid = statement.get("Sid", "")
         text = f"{named} may call the function itself ({sid}), and gets $LATEST instead of what was released"
         function = rung.names.function
-        command = f"aws lambda remove-permission --function-name {function} --statement-id {sid}"
+        command = f"aws lambda remove-permission --function-name {function} --statement-id {sid} {_region(rung)}"
         yield Finding(WARNING, rung.target, text, f"let it call the alias, then: `{command}`")
 
 
@@ -105,9 +115,15 @@ def sources(context: DoctorContext) -> Iterator[Finding]:
             fix = context.restored_by("service")
             text = f"{source} calls {_of(qualifier)}, so its events skip releases and rollbacks"
             yield Finding(ERROR, rung.target, text, fix)
-        if each.get("State") in {"Disabled", "Disabling"}:
-            command = f"aws lambda update-event-source-mapping --uuid {each['UUID']} --enabled"
+        if each.get("State") in {"Disabled", "Disabling"} and not _is_off_by_settings(rung):
+            command = f"aws lambda update-event-source-mapping --uuid {each['UUID']} --enabled {_region(rung)}"
             yield Finding(NOTE, rung.target, f"{source} is disabled, and its events wait", f"`{command}`")
+
+
+def _is_off_by_settings(rung: Rung) -> bool:
+    """Say whether the settings turn an event source of the function off: then one that is off is as it should be."""
+    triggers = rung.settings.triggers_of(rung.settings.environment(rung.environment))
+    return any(getattr(each.settings, "enabled", True) is False for each in triggers)
 
 
 def _mappings(context: DoctorContext) -> list[Mapping[str, Any]]:

@@ -39,11 +39,21 @@ def mismatch(settings: Settings, remote: Remote | None) -> str:
 
 
 def repository(context: DoctorContext) -> Iterator[Finding]:
-    """Yield that the settings name another repository than git's remote, or one by its name alone."""
+    """Yield that the settings name another repository than git's remotes, or one by its name alone.
+
+    The clone of a fork has the project's own repository as a second remote.
+    """
     settings = context.settings
-    if different := mismatch(settings, remotes.of_project(context.root)):
+    mismatches = [(each, mismatch(settings, each)) for each in remotes.every(context.root)]
+    if mismatches and all(different for _, different in mismatches):
+        remote, different = mismatches[0]
         text = f"{different}: jobs of the latter get no credentials"
-        yield Finding(ERROR, "stepladder.ci", text, "name it under `stepladder.ci`, then `inv aws.bootstrap`")
+        own = settings.ci.github.repository if remote.forge == GITHUB else settings.ci.gitlab.project
+        fix = (
+            "if the project has moved, name it under `stepladder.ci`, then `inv aws.bootstrap`; "
+            f"if this is a fork: `git remote add upstream https://{remote.host}/{own}`"
+        )
+        yield Finding(ERROR, "stepladder.ci", text, fix)
     github = settings.ci.github
     if github.repository and not github.owner_id and github.issuer == GITHUB_ISSUER:
         text = f"{github.repository} is trusted by its name, which repositories made since 2026-07-15 don't send"

@@ -11,6 +11,7 @@ from stepladder.doctor.finding import ERROR, WARNING, Finding
 from stepladder.images.registry import ecr
 from stepladder.ledger.schema import Current, ReleaseEntry
 from stepladder.ledger.snapshot import Snapshot
+from stepladder.releases import rollback_target
 from stepladder.releases.rung import Rung
 
 _MOST = 20
@@ -47,6 +48,7 @@ def _of_function(rung: Rung, snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _before(rung: Rung, current: Current) -> ReleaseEntry | None:
-    """Return the last good release before the current one that another version had."""
-    newest = islice(rung.ledger.succeeded(rung.target), _MOST)
-    return next((each for each in newest if each.version != current.version), None)
+    """Return the release that `inv rollback` returns to: not one that a rollback left, nor one that is marked bad."""
+    newest = tuple(islice(rung.ledger.succeeded(rung.target), _MOST))
+    others = (each for each in rollback_target.earlier(newest, current) if each.version != current.version)
+    return next((each for each in others if not rung.ledger.is_bad(each.digest)), None)

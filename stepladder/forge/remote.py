@@ -7,6 +7,7 @@ is never returned.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -36,12 +37,16 @@ class Remote:
 
 def of_project(root: Path) -> Remote | None:
     """Return the repository that `origin` names, or else the first remote on a forge that is known."""
+    return next(every(root), None)
+
+
+def every(root: Path) -> Iterator[Remote]:
+    """Yield the repositories on forges that are known which the remotes name, that of `origin` first."""
     names = (git.ask(root, "remote") or "").split()
     for name in sorted(names, key=lambda each: each != "origin"):
         remote = parse(git.ask(root, "remote", "get-url", name) or "")
         if remote and remote.forge:
-            return remote
-    return None
+            yield remote
 
 
 def parse(url: str) -> Remote | None:

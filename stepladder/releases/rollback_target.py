@@ -93,7 +93,7 @@ class Targets:
             if live and live.result == schema.SUCCEEDED:
                 return live
         leaving = current.version if current else state.alias.version
-        for release in _earlier(state.candidates, current):
+        for release in earlier(state.candidates, current):
             if release.version != leaving and not self._is_bad(release.digest, state):
                 return release
         raise RefusedError(
@@ -148,7 +148,7 @@ class Targets:
         return ecr.holds(self.rung.aws, self.rung.names, digest)
 
 
-def _earlier(candidates: Sequence[ReleaseEntry], current: Current | None) -> Iterator[ReleaseEntry]:
+def earlier(candidates: Sequence[ReleaseEntry], current: Current | None) -> Iterator[ReleaseEntry]:
     """Yield what was live before the current release, newest first, without what a rollback left.
 
     The ledger is a line of events, not of good versions: after 7, 8 and a rollback to 7, the release of 8 is older

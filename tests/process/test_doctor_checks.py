@@ -23,6 +23,7 @@ from stepladder.doctor import (
     permissions,
     project_files,
     quotas,
+    repository,
     secret_values,
     state_machine,
     tools,
@@ -199,11 +200,73 @@ class TestIdentity:
         github = {"repository": "acme/orders", "owner_id": "1", "repository_id": "2"}
         ((level, text),) = texts(identity.repository(made(tmp_path, ci={"github": github})))
         assert (level, "the git remote is acme/renamed" in text) == (ERROR, True)
+        (one,) = identity.repository(made(tmp_path, ci={"github": github}))
+        fork = "`git remote add upstream https://github.com/acme/orders`"
+        assert one.fix.endswith(f"if this is a fork: {fork}")
+        subprocess.run(fork.strip("`").split(), cwd=tmp_path, check=True)
+        assert texts(identity.repository(made(tmp_path, ci={"github": github}))) == []
 
     def test_a_repository_without_ids_has_a_subject_that_new_ones_do_not_send(self, tmp_path):
         ((level, text),) = texts(identity.repository(made(tmp_path, ci={"github": {"repository": "acme/orders"}})))
         assert (level, "is trusted by its name" in text) == (WARNING, True)
         assert texts(identity.repository(made(tmp_path))) == []
+
+
+class TestRepository:
+    def rules(self, tmp_path, *rules: tuple[str, str]) -> list[Any]:
+        every = [
+            {"rulePriority": number, "selection": {"tagStatus": status}, "action": {"type": act}}
+            for number, (status, act) in enumerate(rules, 1)
+        ]
+        client = answering(
+            describe_repositories={"repositories": [{"imageTagMutability": "IMMUTABLE"}]},
+            get_lifecycle_policy={"lifecyclePolicyText": json.dumps({"rules": every})},
+        )
+        return list(repository.repository(made(tmp_path, {"ecr": client})))
+
+    def test_a_rule_that_expires_tagged_images_is_an_error_and_one_of_untagged_ones_is_not(self, tmp_path):
+        assert self.rules(tmp_path, ("untagged", "expire")) == []
+        (one,) = self.rules(tmp_path, ("any", "expire"))
+        where = f"--repository-name hello --region {REGION}"
+        assert one.fix == f"delete it: `aws ecr delete-lifecycle-policy {where}`"
+
+    def test_the_policy_is_not_deleted_with_the_rules_that_do_no_harm(self, tmp_path):
+        (one,) = self.rules(tmp_path, ("untagged", "expire"), ("tagged", "expire"))
+        assert "lifecycle rule 2 deletes" in one.problem
+        assert "delete-lifecycle-policy" not in one.fix
+
+
+@pytest.mark.parametrize(("enabled", "count"), [(True, 1), (False, 0)])
+def test_an_event_source_that_the_settings_turn_off_is_as_it_should_be(tmp_path, monkeypatch, enabled, count):
+    trigger = {"kind": "sqs", "queue_arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:orders", "enabled": enabled}
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:hello-staging:live"
+    mapping = {"UUID": "u-1", "FunctionArn": arn, "EventSourceArn": trigger["queue_arn"], "State": "Disabled"}
+    client = answering(list_event_source_mappings={"EventSourceMappings": [mapping]})
+    context = made(tmp_path, {"lambda": client}, triggers=[trigger])
+    monkeypatch.setattr(DoctorContext, "deployed", lambda own: (own.rung,))
+    findings = list(callers.sources(context))
+    assert [each.fix for each in findings] == [
+        f"`aws lambda update-event-source-mapping --uuid u-1 --enabled --region {REGION}`"
+    ] * count
+
+
+class TestUrls:
+    def test_a_second_url_past_the_alias_is_deleted_and_terraform_restores_a_lost_one(self, tmp_path):
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:hello-staging"
+        statements = [{"Action": ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"]}]
+        fixes = {}
+        for urls in ((arn, f"{arn}:live"), (arn,)):
+            configured = [{"FunctionArn": each, "AuthType": "NONE"} for each in urls]
+            client = answering(
+                list_function_url_configs={"FunctionUrlConfigs": configured},
+                get_policy={"Policy": json.dumps({"Statement": statements})},
+            )
+            rung = made(tmp_path, {"lambda": client}, trigger="url").rung
+            (one,) = callers._urls(made(tmp_path, {"lambda": client}, trigger="url"), rung)
+            fixes[len(urls)] = one.fix
+        delete = f"aws lambda delete-function-url-config --function-name hello-staging --region {REGION}"
+        assert fixes[2].endswith(f"`{delete}`")
+        assert fixes[1].startswith("`inv tf.plan --env staging --root service`")
 
 
 def test_a_state_machine_fits_its_definition_with_everything_that_terraform_fills_in():

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from fakes.deploy_harness import DeployHarness, digest
+from fakes.rollback import roll_back
 
 from stepladder.commands.doctor import Doctor, DoctorOptions
 from stepladder.core.console import Console
 from stepladder.core.errors import StepladderError
 from stepladder.doctor import rollback
 from stepladder.doctor.check import ENVIRONMENT, DoctorCheck
+from stepladder.ledger.schema import Bad
 
 
 @pytest.fixture
@@ -62,6 +64,19 @@ def test_a_release_before_that_cannot_serve_is_a_warning(harness: DeployHarness,
     (one,) = findings(harness)
     assert one["level"] == "warning"
     assert text in one["problem"]
+
+
+def test_a_release_that_a_rollback_left_or_that_is_bad_is_missed_by_nobody(harness: DeployHarness) -> None:
+    harness.source = "three"
+    harness.deploy()
+    roll_back(harness)
+    harness.ecr.gone.add(digest("three"))
+    assert findings(harness) == []
+    harness.ecr.gone.add(digest("one"))
+    (one,) = findings(harness)
+    assert "its image" in one["problem"]
+    harness.rung().ledger.mark_bad(digest("one"), Bad("now", "a release", "a reason"))
+    assert findings(harness) == []
 
 
 def test_a_live_version_that_is_gone_is_an_error(harness: DeployHarness) -> None:
