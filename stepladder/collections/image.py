@@ -51,7 +51,7 @@ def push(
         "env": "Environment of the repository; all environments that share it are read.",
         "keep": "Number of releases and versions of each environment to keep images of; default: image.keep.",
         "min_age_hours": "Hours to keep every pushed image, released or not.",
-        "yes": "Delete the images; without it, list them only.",
+        "yes": "Delete the images without a question.",
         "dry_run": "Print what would be deleted; delete nothing.",
         "json": "Print one JSON record.",
     },
@@ -74,7 +74,7 @@ def prune(
 
     rung = opened(c, env, "inv image.prune", as_json=json, dry_run=dry_run, acting=True)
     kept = rung.settings.image.kept_releases(keep)
-    request = PruneOptions(min_age_hours=min_age_hours, yes=yes, dry_run=dry_run)
+    request = PruneOptions(min_age_hours=min_age_hours, yes=yes, dry_run=dry_run, keep=keep)
     own = retention.kept_by_function(rung.settings, keep)
     record = Prune(rung.aws, rung.names, rung.console, lambda: needed_images.needed(rung, kept, own), request).run()
     if json:

@@ -12,6 +12,7 @@ from stepladder.core.aws import error_code
 from stepladder.core.clock import is_throttled, retrying
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.release_facts import NOT_FOUND
+from stepladder.images import prune as images_prune
 from stepladder.releases import version_retention
 from stepladder.releases.rung import Rung
 from stepladder.releases.version_retention import VersionPlan
@@ -49,6 +50,10 @@ class VersionPruneOptions:
     yes: bool = False
     dry_run: bool = False
 
+    def flags(self, function: str) -> str:
+        """Return the flags that decide what goes, as they were typed, each behind a space."""
+        return (f" --function {function}" if function else "") + images_prune.flags(self.keep, self.min_age_hours)
+
 
 def prune(rung: Rung, function: str, options: VersionPruneOptions) -> PrunedVersions:
     """Prune the versions of one function, or of all, and return the record that `--json` prints.
@@ -83,11 +88,12 @@ def prune(rung: Rung, function: str, options: VersionPruneOptions) -> PrunedVers
     _show(rung, plans)
     if options.dry_run:
         return _record(rung, "dry_run", keep, plans, {each.target: _numbers(each) for each in plans})
-    if not options.yes and not rung.console.ask(f"delete {count} versions?"):
+    what = f"{count} version{'s' if count > 1 else ''}"
+    if not options.yes and not rung.console.ask(f"delete {what}?"):
         raise RefusedError(
-            f"{count} versions would be deleted, and nobody said yes",
+            f"{what} would be deleted, and nobody said yes",
             kind="not-confirmed",
-            hint=f"delete them: `inv function.prune --env {rung.environment} --yes`",
+            hint=f"delete them: `inv function.prune --env {rung.environment}{options.flags(function)} --yes`",
         )
     deleted = {}
     with rung.console.step("delete") as step:

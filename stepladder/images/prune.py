@@ -30,11 +30,26 @@ _BATCH = 100  # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_Ba
 
 @dataclass(frozen=True)
 class PruneOptions:
-    """What was asked: how young an image stays whatever else, and whether to act or only to print."""
+    """What was asked: how young an image stays whatever else, and whether to act or only to print.
+
+    `keep` is the number that was typed, 0 for none: it is repeated in hints.
+    """
 
     min_age_hours: int = 24
     yes: bool = False
     dry_run: bool = False
+    keep: int = 0
+
+    @property
+    def flags(self) -> str:
+        """The flags that decide what goes, as they were typed: without them, a hint's command would delete more."""
+        return flags(self.keep, self.min_age_hours)
+
+
+def flags(keep: int, min_age_hours: int) -> str:
+    """Return the flags of a pruning that differ from their defaults, each behind a space."""
+    age = f" --min-age-hours {min_age_hours}" if min_age_hours != PruneOptions.min_age_hours else ""
+    return (f" --keep {keep}" if keep else "") + age
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,13 @@ class PrunePlan:
     def size(self) -> int:
         """Bytes of the images that go. Layers that others share stay, so less may be freed."""
         return sum(image.size for image in self.delete)
+
+    @property
+    def words(self) -> str:
+        """What goes, in words."""
+        parts = [f"{len(self.delete)} image{'s' * (len(self.delete) != 1)}"] if self.delete else []
+        parts += [f"{len(self.referrers)} that refer to images"] if self.referrers else []
+        return " and ".join(parts)
 
 
 class Prune:
@@ -107,11 +129,11 @@ class Prune:
         if self.request.dry_run:
             doomed = [image.digest for image in plan.delete]
             return record | {"result": "dry_run", "to_delete": doomed, "bytes": plan.size}
-        if not self.request.yes and not self.console.ask(f"delete {len(plan.delete)} images?"):
+        if not self.request.yes and not self.console.ask(f"delete {plan.words}?"):
             raise RefusedError(
-                f"{len(plan.delete)} images would be deleted, and nobody said yes",
+                f"{plan.words} would be deleted, and nobody said yes",
                 kind="not-confirmed",
-                hint=f"delete them: `inv image.prune --env {self.names.environment} --yes`",
+                hint=f"delete them: `inv image.prune --env {self.names.environment}{self.request.flags} --yes`",
             )
         with self.console.step("delete") as step:
             deleted = self._act(plan)

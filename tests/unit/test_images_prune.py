@@ -276,8 +276,13 @@ def test_every_tag_that_we_give_is_known_as_ours(commit: str, changed: tuple[str
 
 
 def test_nothing_is_deleted_without_yes(harness: DeployHarness) -> None:
-    with pytest.raises(RefusedError, match="5 images would be deleted"):
+    with pytest.raises(RefusedError, match="5 images would be deleted") as caught:
         prune(harness, yes=False)
+    assert "`inv image.prune --env staging --yes`" in caught.value.hint
+    rung, options = harness.rung(), PruneOptions(keep=6, min_age_hours=48)
+    with pytest.raises(RefusedError, match="1 image would be deleted") as caught:
+        Prune(rung.aws, rung.names, rung.console, lambda: retention.images(rung, 6), options).run()
+    assert "`inv image.prune --env staging --keep 6 --min-age-hours 48 --yes`" in caught.value.hint
     assert left(harness) == set(MADE)
 
 

@@ -149,6 +149,9 @@ def test_a_dry_run_and_a_missing_yes_delete_nothing_and_show_what_would_go(harne
     with pytest.raises(RefusedError, match="4 versions would be deleted") as caught:
         prune(harness, yes=False)
     assert "`inv function.prune --env staging --yes`" in caught.value.hint
+    with pytest.raises(RefusedError, match="1 version would be deleted") as caught:
+        prune(harness, "main", yes=False, keep=5, min_age_hours=1)
+    assert "`inv function.prune --env staging --function main --keep 5 --min-age-hours 1 --yes`" in caught.value.hint
     assert left(harness) == "123456"
 
 
