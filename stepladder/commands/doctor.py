@@ -114,17 +114,21 @@ class Doctor:
         self._confirm(len(examination.safe))
         return [each for each in examination.safe if self._fixed(each)]
 
+    @property
+    def _again(self) -> str:
+        """The command of this run, of the same environments."""
+        return f"{_COMMAND} --env {self.options.environment}" if self.options.environment else _COMMAND
+
     def _confirm(self, count: int) -> None:
         if self.options.confirmed:
             return
         answer = self.console.ask(f"fix {'it' if count == 1 else f'these {count}'}?")
         if not answer:
             why = "nobody can be asked here" if answer is None else "the answer was no"
-            again = f"{_COMMAND} --env {self.options.environment}" if self.options.environment else _COMMAND
             raise RefusedError(
                 f"nothing was fixed: {why}",
                 kind="not-confirmed",
-                hint=f"fix it without a question: `{again} --fix --yes`",
+                hint=f"fix it without a question: `{self._again} --fix --yes`",
             )
 
     def _fixed(self, finding: Finding) -> bool:
@@ -195,7 +199,7 @@ class Doctor:
                 console.hint(hint)
         safe = len(examination.safe)
         if safe and not self.options.fix:
-            console.hint(f"{safe} of them can be fixed safely: `inv doctor --fix`")
+            console.hint(f"{safe} of them can be fixed safely: `{self._again} --fix`")
 
 
 def _ran(examination: Examination) -> str:

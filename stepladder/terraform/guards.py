@@ -62,34 +62,44 @@ def _repository(aws: Aws, at: Root, resource: StateResource, step: Step) -> None
     emptying.repository(aws, resource.text("name"), at.environment.account)
 
 
+def _is_on(read: Callable[[], object]) -> bool:
+    """Say whether a protection is on. Where AWS doesn't say, as of an object in another region, Terraform will."""
+    try:
+        return bool(read())
+    except Exception as error:
+        if not error_code(error):
+            raise
+        return False
+
+
 def _table(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
     client, name = aws.client("dynamodb"), resource.text("name")
-    if client.describe_table(TableName=name)["Table"].get("DeletionProtectionEnabled"):
+    if _is_on(lambda: client.describe_table(TableName=name)["Table"].get("DeletionProtectionEnabled")):
         client.update_table(TableName=name, DeletionProtectionEnabled=False)
 
 
 def _database(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
     client, name = aws.client("rds"), resource.text("identifier")
-    if client.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0].get("DeletionProtection"):
+    if _is_on(lambda: client.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]["DeletionProtection"]):
         client.modify_db_instance(DBInstanceIdentifier=name, DeletionProtection=False, ApplyImmediately=True)
 
 
 def _cluster(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
     client, name = aws.client("rds"), resource.text("cluster_identifier")
-    if client.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0].get("DeletionProtection"):
+    if _is_on(lambda: client.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0]["DeletionProtection"]):
         client.modify_db_cluster(DBClusterIdentifier=name, DeletionProtection=False, ApplyImmediately=True)
 
 
 def _balancer(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
     client, arn, key = aws.client("elbv2"), resource.text("arn"), "deletion_protection.enabled"
-    attributes = client.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
-    if {"Key": key, "Value": "true"} in attributes:
+    on = {"Key": key, "Value": "true"}
+    if _is_on(lambda: on in client.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]):
         client.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=[{"Key": key, "Value": "false"}])
 
 
 def _user_pool(aws: Aws, _at: Root, resource: StateResource, _step: Step) -> None:
     client, pool = aws.client("cognito-idp"), resource.text("id")
-    if client.describe_user_pool(UserPoolId=pool)["UserPool"].get("DeletionProtection") == "ACTIVE":
+    if _is_on(lambda: client.describe_user_pool(UserPoolId=pool)["UserPool"].get("DeletionProtection") == "ACTIVE"):
         # The call sets back all that it isn't given: it goes anyway.
         client.update_user_pool(UserPoolId=pool, DeletionProtection="INACTIVE")
 

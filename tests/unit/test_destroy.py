@@ -404,6 +404,22 @@ def test_protections_that_aws_keeps_are_lifted_where_they_are_on_in_aws(*, in_st
     ]
 
 
+def test_a_protection_that_cannot_be_read_is_left_to_terraform() -> None:
+    """The object may be in another region, by a provider of the user's own."""
+    state = [StateResource("aws_lb.this", "aws_lb", {"arn": "a"})]
+    for code in ("ValidationError", "AccessDenied"):
+        client = Scripted()
+        client.describe_load_balancer_attributes = _failing(error(code))  # type: ignore[attr-defined]
+        guards.lift(SimpleNamespace(client=lambda _: client), None, state, Step("service"))  # type: ignore[arg-type]  # noqa: B023
+
+
+def _failing(failure: Exception) -> Any:
+    def call(**_: Any) -> Any:
+        raise failure
+
+    return call
+
+
 def test_objects_that_s3_keeps_are_named_and_end_the_emptying() -> None:
     class Locked:
         def list_object_versions(self, **_: Any) -> dict[str, Any]:

@@ -204,6 +204,12 @@ def test_fix_lists_first_and_changes_nothing_where_nobody_can_be_asked(tmp_path)
     assert "`inv doctor --fix --yes`" in done.error.hint
 
 
+def test_what_is_proposed_fixes_no_other_environment_than_the_one_that_was_checked(tmp_path):
+    check = DoctorCheck("switch", PROJECT, Switch().check)
+    assert "`inv doctor --fix`" in Examined(tmp_path, check).run().err.getvalue()
+    assert "`inv doctor --env staging --fix`" in Examined(tmp_path, check, environment="staging").run().err.getvalue()
+
+
 def test_a_fix_that_fails_is_named_and_the_finding_stays(tmp_path):
     switch = Switch(works=False)
     done = Examined(tmp_path, DoctorCheck("switch", PROJECT, switch.check), fix=True, confirmed=True).run()
