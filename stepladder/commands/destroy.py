@@ -77,7 +77,6 @@ def one(settings: Settings, environment: str, console: Console, options: Destroy
         console.line(f"nothing of {environment} is left in {rung.names.account}, {rung.names.region}")
         return destroyer.report
     destroyer.check_state()
-    refusals.check_own(rung, destroyer.state or ())
     destroyer.check_tools()
     show(console, destroyer.inventory)
     if options.dry_run:
@@ -95,7 +94,6 @@ def _destroyed(destroyer: EnvironmentDestroyer) -> DestroyReport:
     if not destroyer.is_present:
         return destroyer.report
     destroyer.check_state()
-    refusals.check_own(destroyer.rung, destroyer.state or ())
     destroyer.check_tools()
     refusals.check_idle(destroyer.rung, destroyer.targets)
     return destroyer.run()

@@ -15,7 +15,7 @@ from stepladder.core.aws import error_code
 from stepladder.core.clock import stamp
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.core.names import is_preview
-from stepladder.destroy import images, inventory, network, secrets, traffic
+from stepladder.destroy import images, inventory, network, refusals, secrets, traffic
 from stepladder.destroy import targets as targets_of
 from stepladder.destroy.report import DESTROYED, Asset, DestroyReport
 from stepladder.images import prune
@@ -107,7 +107,11 @@ class EnvironmentDestroyer:
             destroying.check_tools(self.rung.settings, self.rung.environment, SERVICE)
 
     def check_state(self) -> None:
-        """Refuse functions that Terraform knows nothing of: what else they have can't be known either."""
+        """Refuse functions that Terraform knows nothing of, as what else they have can't be known either.
+
+        Refuse too a preview whose state has what is a rung's.
+        """
+        refusals.check_own(self.rung, self.state or ())
         lost = inventory.functions(self.targets) if self.state is None else []
         if lost:
             raise RefusedError(

@@ -139,6 +139,25 @@ def test_what_was_deployed_while_the_name_was_typed_is_destroyed_by_its_state(ha
         destroyer.run()
 
 
+@pytest.mark.parametrize("act", ["check_state", "run"])  # `--all` checks all first; each is read again under its lock
+def test_a_preview_whose_state_has_what_is_a_rungs_is_destroyed_in_no_way(harness: DeployHarness, act: str) -> None:
+    settings = replace(harness.settings, previews=replace(harness.settings.previews, enabled=True))
+    destroyer = EnvironmentDestroyer(replace(harness.rung(), settings=settings, environment="pr-7"))
+    assert destroyer.state is None
+    own = {
+        "mode": "managed",
+        "type": "aws_sqs_queue",
+        "name": "q",
+        "instances": [{"attributes": {"name": "hello-staging"}}],
+    }
+    hold(harness, **{"pr-7__service": {"resources": [own]}})
+    if act == "check_state":
+        destroyer.__dict__.pop("state")
+    with pytest.raises(RefusedError, match="hello-staging") as caught:
+        getattr(destroyer, act)()
+    assert caught.value.kind == "foreign-state"
+
+
 def test_what_came_without_a_state_while_the_name_was_typed_is_refused_and_stays(harness: DeployHarness) -> None:
     hold(harness, staging__service=FULL)
     destroyer = EnvironmentDestroyer(harness.rung())
