@@ -99,16 +99,19 @@ def first(
     """Return the event of a version that is the likeliest exception, between two times of the ledger; None without one.
 
     A smoke case may expect an exception, before traffic. So an exception that the `cause` names comes first, then what
-    was raised since `traffic` began (seconds; 0 for unknown), then what was raised most often, and then the oldest.
+    was raised since `traffic` began (seconds; 0 for unknown), then what was raised most often, and then the oldest. A
+    local cloud's clock is another than its log's: there what was raised last is the likeliest of what had traffic.
     """
     kinds: dict[str, list[dict[str, Any]]] = {}
     for event in _events(client, group, version, _window(began, ended)):
         kinds.setdefault(read(event["message"])[0], []).append(event)
-    since = 0.0 if aws.endpoint() else traffic * 1000  # a local cloud's clock is another than its log's
+    is_local = bool(aws.endpoint())
+    since = 0.0 if is_local else traffic * 1000
 
-    def rank(raised: str) -> tuple[bool, bool, int, int]:
+    def rank(raised: str) -> tuple[bool, bool, int, int, int]:
         times = [int(event["timestamp"]) for event in kinds[raised]]
-        return raised[:_NAMED] not in cause, max(times) < since, -len(times), min(times)
+        last = -max(times) if is_local and traffic else 0
+        return raised[:_NAMED] not in cause, max(times) < since, last, -len(times), min(times)
 
     likeliest = min(kinds, key=rank, default=None)
     return None if likeliest is None else min(kinds[likeliest], key=lambda event: int(event["timestamp"]))
