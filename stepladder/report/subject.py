@@ -108,7 +108,7 @@ class SubjectFinder:
         """Return the newest release or promotion, however it went; None when there is none."""
         entries, executions = self._newest_entries(), self._executions()
         newest = next((one for one in executions[:_DESCRIBED] if self._is_inside(one["executionArn"])), None)
-        if newest and (not entries or newest["startDate"].timestamp() >= seconds_of(entries[0].started_at)):
+        if newest and _is_newest(newest, entries):
             return self._of_arn(newest["executionArn"])
         return self._of_release(entries[0]) if entries else None
 
@@ -299,3 +299,10 @@ class SubjectFinder:
             kind="unknown-release",
             hint=f"{hint}the releases: `inv ledger --env {where}`",
         )
+
+
+def _is_newest(execution: ListedExecution, entries: Sequence[ReleaseEntry]) -> bool:
+    """Say whether a promotion is newer than all entries; their order counts more than two clocks that may differ."""
+    if execution["executionArn"] in {entry.execution_arn for entry in entries}:
+        return entries[0].execution_arn == execution["executionArn"]
+    return not entries or execution["startDate"].timestamp() >= seconds_of(entries[0].started_at)

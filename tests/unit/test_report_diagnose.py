@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 import reported
@@ -15,6 +17,7 @@ from stepladder.core.clock import stamp
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.ledger.schema import Holder, SentCommand
 from stepladder.promotion.executions import StateMachine
+from stepladder.report.subject import SubjectFinder
 from stepladder.terraform.events import Diagnostic
 from stepladder.terraform.failures import TerraformError
 
@@ -354,6 +357,44 @@ class TestDeploys:
             diagnosed(harness)
         assert failed.value.kind == "cause-unknown"
         assert failed.value.record["causes"] == ()
+
+
+class Recorded(SubjectFinder):
+    """A finder of one promotion, and of ledgers' entries that name the execution of each release."""
+
+    def __init__(self, *executions):
+        self.executions = executions
+
+    def _newest_entries(self):
+        started = "2026-11-26T20:41:51Z"
+        return [SimpleNamespace(execution_arn=execution, started_at=started) for execution in self.executions]
+
+    def _executions(self):
+        return [{"executionArn": "promotion", "startDate": datetime(2026, 11, 26, 21, tzinfo=UTC)}]
+
+    def _is_inside(self, execution):
+        return True
+
+    def _of_arn(self, execution):
+        return execution
+
+    def _of_release(self, entry):
+        return entry.execution_arn or "deploy"
+
+
+class TestNewest:
+    @pytest.mark.parametrize(
+        ("executions", "newest"),
+        [
+            ((), "promotion"),
+            (("", ""), "promotion"),
+            (("promotion", ""), "promotion"),
+            (("promotion", "promotion", ""), "promotion"),
+            (("", "promotion", ""), "deploy"),
+        ],
+    )
+    def test_a_deploy_after_a_promotion_is_newer_also_on_a_clock_that_runs_fast(self, executions, newest):
+        assert Recorded(*executions).newest() == newest
 
 
 class TestNames:
