@@ -13,7 +13,7 @@ from stepladder.core.names import flags_of
 from stepladder.core.release_facts import LATEST
 from stepladder.ledger.items import NOT_FOUND
 from stepladder.ledger.schema import SUCCEEDED, ReleaseEntry
-from stepladder.releases import marks, restore
+from stepladder.releases import marks, restore, served_commit
 from stepladder.releases.rung import Rung
 from stepladder.settings import functions
 
@@ -131,7 +131,7 @@ def read_lowest(rung: Rung) -> aliases.Alias:
 
 
 def _of_lowest(rung: Rung, lowest: str) -> Subject:
-    """Return the image that the lowest rung serves. Lambda names the image and the commit, the ledger the input key."""
+    """Return the image that the lowest rung serves. Lambda names the image, the ledger its input key and commit."""
     function = rung.settings.names(rung.settings.lowest).function
     alias = read_lowest(rung)
     if alias.weights:
@@ -149,8 +149,8 @@ def _of_lowest(rung: Rung, lowest: str) -> Subject:
         )
     current = rung.ledger.snapshot(lowest).current
     input_key = current.input_key if current and current.digest == state.digest else ""
-    commit = next((part[4:] for part in state.description.split() if part.startswith("git=")), "unknown")
-    return Subject(state.digest, commit, input_key)
+    commit = served_commit.read(rung.ledger, lowest, alias.version, state.description, current)
+    return Subject(state.digest, commit or "unknown", input_key)
 
 
 def check_mark(rung: Rung, digest: str) -> None:

@@ -17,7 +17,7 @@ from stepladder.core.names import flags
 from stepladder.core.release_facts import LATEST, short
 from stepladder.ledger.schema import Current
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.releases import marks, restore
+from stepladder.releases import marks, restore, served_commit
 from stepladder.releases.rung import Rung
 from stepladder.settings.load import Settings
 
@@ -144,7 +144,8 @@ def _one_image(rung: Rung, names: tuple[str, ...], *, must: bool) -> Pin | None:
 
 
 def _pin(other: Rung, served: FunctionState) -> Pin:
-    commit = next((part[4:] for part in served.description.split() if part.startswith("git=")), "")
+    current = other.ledger.snapshot(other.target).current
+    commit = served_commit.read(other.ledger, other.target, served.version, served.description, current)
     return Pin(served.digest, other, f"{other.target} serves {short(served.digest)}", commit)
 
 

@@ -10,9 +10,11 @@ from fakes.deploy_harness import REPOSITORY, DeployHarness, digest
 from fakes.lambda_ import ACCOUNT, REGION
 
 from stepladder.commands import release_existing
+from stepladder.core import git
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.ledger.schema import Bad
-from stepladder.releases import registered
+from stepladder.promotion.subject import PromotionOptions, read_subject
+from stepladder.releases import registered, sources
 from stepladder.releases.interfaces import ReleaseImage
 from stepladder.releases.rung import Rung
 
@@ -137,9 +139,31 @@ def test_the_first_release_of_production_leaves_changed_files_out(ladder: Ladder
 
 
 def test_the_release_tells_the_commit_of_the_image_and_not_of_the_files(ladder: Ladder) -> None:
-    ladder.staging.function.versions["1"]["Description"] = f"rel=r git=abc123-dirty img={digest('one')[7:19]}"
+    release = ladder.staging.releases[-1]["release_id"]
+    described = f"rel={release} git=abc123-dirty img={digest('one')[7:19]}"
+    ladder.staging.function.versions["1"]["Description"] = described
     ladder.production.deploy()
     assert ladder.production.releases[-1]["git_commit"] == "abc123-dirty"
+
+
+def test_files_that_were_committed_after_a_refused_deploy_are_released_and_promoted_as_their_commit(
+    ladder: Ladder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda makes no second version of the same code, so the one that serves is described by the refused release."""
+    at, staging = {"sha": "a" * 40, "changed": "handler.py"}, ladder.staging
+    monkeypatch.setattr(sources, "commit", lambda _settings: git.Commit(**at))
+    staging.case("answers", payload={}, expect={"status": 201})
+    ladder.say("two")
+    with pytest.raises(RefusedError, match="fails 1 of 1 smoke cases"):
+        staging.deploy()
+    staging.case("answers", payload={}, expect={"status": 200})
+    at.update(sha="b" * 40, changed="")
+    assert staging.deploy().version == "2"
+    assert f"git={'a' * 40}-dirty" in staging.function.versions["2"]["Description"]
+    assert staging.releases[-1]["git_commit"] == "b" * 40
+    assert read_subject(staging.rung(), PromotionOptions()).git_commit == "b" * 40
+    ladder.production.deploy()
+    assert ladder.production.releases[-1]["git_commit"] == "b" * 40
 
 
 def test_a_first_release_that_asks_for_an_approval_is_refused(tmp_path: Path) -> None:
