@@ -34,6 +34,22 @@ ARTIFACTS = f"arn:aws:s3:::sample-artifacts-{ACCOUNT}-{REGION}"
 TABLE = f"arn:aws:dynamodb:{AT}:table/sample-releases"
 IMAGES = f"arn:aws:ecr:{AT}:repository/sample"
 MACHINE = f"arn:aws:states:{AT}:stateMachine:sample-promotion"
+PULLS = frozenset({"ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"})
+PUSHES = PULLS | {
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:CompleteLayerUpload",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+}
+REGISTRY = {
+    "inv image.push": PUSHES,
+    "inv promote: the repository that it copies from": PULLS,
+    "inv promote: a repository that it copies to": PUSHES - {"ecr:GetDownloadUrlForLayer"},
+    "inv image.verify": PULLS,
+    "inv diff": PULLS,
+}
+"""What a command asks of ECR and its registry; `tests/unit/test_ci_registry.py` records it."""
 KEY_POLICY = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": f"{IAM}:root"}, "Action": "kms:*", "Resource": "*"}],
@@ -312,6 +328,17 @@ def case(
     name: str, action: str, resource: str, context: dict[str, tuple[str, ...]], inventory: Path = INVENTORY
 ) -> PolicyCase:
     """Return one access of a role."""
+    return case_of(name, policies(name, inventory), action, resource, context)
+
+
+def case_of(
+    name: str,
+    identity: tuple[dict[str, Any], ...],
+    action: str,
+    resource: str,
+    context: dict[str, tuple[str, ...]],
+) -> PolicyCase:
+    """Return one access of a role that has these policies."""
     principal = Principal(
         arn=role(f"sample-ci-{name}"),
         session_arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/sample-ci-{name}/run",
@@ -326,7 +353,7 @@ def case(
         resource,
         ACCOUNT,
         context,
-        identity=policies(name, inventory),
+        identity=identity,
         resource_policy=KEY_POLICY if action.startswith("kms:") else None,
     )
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import iam_ci
 import pytest
 import yaml
 
@@ -150,6 +151,18 @@ def ci_of(project: str, rungs: list[str], region: str, functions: Any = None, **
     return variables
 
 
+def ci_elsewhere() -> dict[str, Any]:
+    """Return what the foundation's module gets in another location than the lowest rung's: its images are copies."""
+    environments = {
+        "staging": {"account": "123456789012", "region": "eu-central-1"},
+        "production": {"account": "123456789012", "region": "eu-west-1"},
+    }
+    github = {"repository": "acme/orders"}
+    raw = {"project": "sample", "rungs": list(environments), "environments": environments, "ci": {"github": github}}
+    variables: dict[str, Any] = ci_variables.foundation(load(raw, Path()), "production")["ci"]
+    return variables
+
+
 CONNECTION = f"arn:aws:codeconnections:{PLACE}:connection/0d7a5b6c-1111-4222-8333-444455556666"
 
 
@@ -207,6 +220,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
             "functions": True,
         },
     ),
+    "elsewhere": ("foundation", {"ci": ci_elsewhere(), "environments": ["production"]}),
     "tidy": ("foundation", {"environments": ["prod"], "noncurrent_version_days": 90, "project": "tidy"}),
     BASE: ("service", {"trigger": "none"}),
     "url": ("service", {"trigger": "url"}),
@@ -288,7 +302,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "linear": ("service", {"deployment": {"strategy": "linear", "interval_minutes": 1}, "trigger": "none"}),
     "named": ("service", {"function": "mailer", "handler": "app.mailer.handler", "triggers": OF_EACH}),
 }
-LISTED = tuple(name for name in CALLS if not name.startswith("longest"))
+LISTED = tuple(name for name in CALLS if not name.startswith(("longest", "elsewhere")))
 """The calls that have an inventory."""
 FOUNDATIONS = tuple(name for name, (module, _) in CALLS.items() if module == "foundation")
 SERVICES = tuple(name for name, (module, _) in CALLS.items() if module == "service")
@@ -458,6 +472,20 @@ def test_ci_roles_reach_functions_beside_the_project_s_own_by_what_their_names_b
     assert {sid for _, sid in many.keys() - own.keys()} == {"ReadMapRuns"}
     previews = [key for key in own if "preview" in key[0]]
     assert [key for key in previews if own[key] != many[key]] == []
+
+
+def test_who_promotes_into_another_location_may_copy_the_image_there_and_nowhere_else(planned):
+    values = planned.values["elsewhere"]
+    prefix = 'aws_iam_role_policy_attachment.ci["deploy-production:'
+    attached = [key.removeprefix(prefix).removesuffix('"]') for key in values if key.startswith(prefix)]
+    documents = tuple(json.loads(values[f'aws_iam_policy.ci["{name}"]']["policy"]) for name in attached)
+    pushing = [s for each in documents for s in each["Statement"] if "ecr:PutImage" in s["Action"]]
+    assert [statement["Resource"] for statement in pushing] == [[iam_ci.IMAGES]]
+    for action in iam_ci.REGISTRY["inv promote: a repository that it copies to"]:
+        resource = "*" if action == "ecr:GetAuthorizationToken" else iam_ci.IMAGES
+        assert iam_ci.case_of("deploy-production", documents, action, resource, {}).decided().allowed, action
+    assert [key for key in values if ":push-" in key and "deploy-production" not in key] == []
+    assert len(attached) <= 10, "IAM attaches ten policies to a role"
 
 
 def test_the_hook_that_codedeploy_may_call_is_named_as_the_tasks_name_it(planned):

@@ -76,6 +76,17 @@ Refusal = Callable[[str, RepositoryKey, Any], str]
 """Says why the holder of a token may not do something, by the action's name in IAM; an empty text when it may."""
 
 
+def permission(method: str, path: str) -> str:
+    """Return the action of IAM that a request needs, `ecr:PutImage` for example; empty when it needs none."""
+    name = next((name for pattern, name in _ROUTES if re.fullmatch(f"/v2/{pattern}", path)), "")
+    return _action(name, method)
+
+
+def _action(name: str, method: str) -> str:
+    action = _PERMISSIONS.get((name, method), "")
+    return f"ecr:{action}" if action else ""
+
+
 class Reply:
     """An answer under way: status, headers, and a body or a file with a span of it."""
 
@@ -133,9 +144,9 @@ class DistributionApi:
         raise StoreError("UNSUPPORTED", f"{path} is no path of the distribution API")
 
     def _authorize(self, environ: Environ, name: str, key: RepositoryKey) -> None:
-        action = _PERMISSIONS.get((name, environ["REQUEST_METHOD"]))
+        action = _action(name, environ["REQUEST_METHOD"])
         holder = self._tokens.holder(environ.get("HTTP_AUTHORIZATION", ""))
-        if action and holder is not None and (why := self._refusal(f"ecr:{action}", key, holder)):
+        if action and holder is not None and (why := self._refusal(action, key, holder)):
             raise StoreError("DENIED", why)
 
     def _uploads(self, environ: Environ, key: RepositoryKey, _reference: str, query: dict[str, str]) -> Reply:

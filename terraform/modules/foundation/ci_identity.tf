@@ -21,6 +21,7 @@ locals {
       policies = concat(
         ["foundation-${var.region}", "read-${var.region}", "status-${var.region}", "read-${name}", "apply-${name}", "triggers-${name}"],
         environment.promoted ? ["promote-${var.region}", "delivery-${var.region}"] : ["push-${var.region}", "release-${name}"],
+        environment.promoted && !var.ci.primary ? ["push-${var.region}"] : [], # a promoted image comes as a copy there
       )
     } },
     { for name in keys(local.ci_environments) : "release-${name}" => {

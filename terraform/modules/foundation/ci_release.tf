@@ -30,7 +30,8 @@ locals {
     ],
   ) }
 
-  # The lowest rung's image is built by the job that deploys there, and a preview's by its own.
+  # The lowest rung's image is built by the job that deploys there, and a preview's by its own. Into a location beside the
+  # lowest rung's, whoever promotes copies it.
   ci_push = { for key, repository in { image = local.ci_image, preview = local.ci_preview_image } : key => {
     Sid      = "PushTheImage"
     Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"]
