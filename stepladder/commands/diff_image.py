@@ -5,7 +5,6 @@ Nothing is pushed. Without `--build` nothing is built: an image that isn't in th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -14,21 +13,13 @@ from stepladder.core import git
 from stepladder.core.aws import known_error
 from stepladder.core.release_facts import short
 from stepladder.core.step import Step
-from stepladder.images import contents
+from stepladder.images import comparison, contents
+from stepladder.images.comparison import PackageChange, changes, without
 from stepladder.images.contents import ImageContents, ImageLayer
 from stepladder.images.registry import ecr
 from stepladder.releases.rung import Rung
 
 SAME, NEW, UNKNOWN = "same", "new", "unknown"
-
-
-@dataclass(frozen=True)
-class PackageChange:
-    """One Python package. `before` is empty for one that is added, `after` for one that is removed."""
-
-    name: str
-    before: str
-    after: str
 
 
 @dataclass(frozen=True)
@@ -114,31 +105,20 @@ def compared(diff: ImageDiff, rung: Rung, other: Side) -> ImageDiff:
     """Add how two images in registries differ: by layers, and by packages."""
     try:
         own, their = ecr.connect(rung.aws, rung.names), ecr.connect(other.rung.aws, other.rung.names)
-        before, after = contents.of(own, diff.before), contents.of(their, other.digest)
-        gone = [short(digest) for digest, read in ((diff.before, before), (other.digest, after)) if read is None]
-        if before is None or after is None:
-            return _unknown(diff, f"{' and '.join(gone)} is not in the registry any more")
-        added, removed = _without(after.layers, before.layers), _without(before.layers, after.layers)
-        diff = replace(diff, added=added, removed=removed)
-        if before.packages is not None and after.packages is not None:
-            return replace(diff, packages=changes(before.packages, after.packages))
-        cache = rung.settings.build_dir / "cache"
-        old = contents.packages_of(own, removed, cache)
-        new = contents.packages_of(their, added, cache)
+        contents_diff = comparison.compared(own, diff.before, their, other.digest, rung.settings.build_dir / "cache")
     except Exception as error:
         known = known_error(error)
         if known is None:
             raise
         return _unknown(diff, known.message)
-    if isinstance(old, str) or isinstance(new, str):
-        return replace(diff, packages_unknown=old if isinstance(old, str) else str(new))
-    return replace(diff, packages=changes(old, new))
-
-
-def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[PackageChange, ...]:
-    """Return the packages that differ, by name."""
-    differ = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
-    return tuple(PackageChange(name, before.get(name, ""), after.get(name, "")) for name in differ)
+    return replace(
+        diff,
+        added=contents_diff.added,
+        removed=contents_diff.removed,
+        layers_unknown=contents_diff.layers_unknown,
+        packages=contents_diff.packages,
+        packages_unknown=contents_diff.packages_unknown,
+    )
 
 
 def _made(rung: Rung, key: str, step: Step, *, build: bool) -> str | tuple[ImageLayer, ...]:
@@ -173,7 +153,7 @@ def _with_lock(diff: ImageDiff, rung: Rung, made: str | tuple[ImageLayer, ...]) 
         if isinstance(made, str):
             diff = replace(diff, layers_unknown=made)
         else:
-            diff = replace(diff, added=_without(made, served.layers), removed=_without(served.layers, made))
+            diff = replace(diff, added=without(made, served.layers), removed=without(served.layers, made))
         wanted = contents.locked(rung.settings)
         if wanted is None:
             return replace(diff, packages_unknown=f"{rung.settings.image.context} has no requirements.txt")
@@ -204,11 +184,6 @@ def _installed(rung: Rung, repository: ecr.Repository, served: ImageContents) ->
 def _changed_files(rung: Rung, commit: str) -> tuple[str, ...]:
     """Return the files of the image's folder that differ from a commit, as far as git knows it."""
     return git.changed_files(rung.settings.root, commit, rung.settings.image.context)
-
-
-def _without(layers: Sequence[ImageLayer], others: Sequence[ImageLayer]) -> tuple[ImageLayer, ...]:
-    known = {layer.digest for layer in others}
-    return tuple(layer for layer in layers if layer.digest not in known)
 
 
 def _unknown(diff: ImageDiff, why: str) -> ImageDiff:

@@ -7,20 +7,19 @@ before it gets there.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepladder import __version__
-from stepladder.core.display import megabytes, plain, plain_cause
+from stepladder.core.display import plain, plain_cause
 from stepladder.core.names import split_target
 from stepladder.core.release_facts import short
 from stepladder.ledger.words import result_words
 from stepladder.promotion.audit import HELD, VIOLATED, Judged
 from stepladder.promotion.render import duration
-from stepladder.report import charts, path_graph
+from stepladder.report import charts, page_images, path_graph
 from stepladder.report.cause_words import count_of_failed, failed_cases, shown_commits
 from stepladder.report.causes import WENT_WELL, Diagnosis
 from stepladder.report.cleaned import cleaned
@@ -91,7 +90,8 @@ def html(story: Story, facts: PageFacts) -> str:
         uncharted=[target.key for target in moving[_CHARTED:]],
         drawings=path_graph.of(story),
         cases=_cases(story),
-        images=_images(story),
+        images=page_images.released(story),
+        changes=page_images.changes(story),
         promises=[_promise(one) for one in facts.promises],
         no_promises=facts.no_promises,
         unknown=story.unknown,
@@ -280,23 +280,6 @@ def _case(target: TargetStory, name: str, reasons: dict[str, str]) -> tuple[str,
         result = "unknown" if count_of_failed(target) > len(reasons) else "passed"
     mood = {"failed": _BAD, "passed": _GOOD}.get(result, _NEUTRAL)
     return name, result, mood, _MARKS[mood], clean(reasons.get(name, ""))
-
-
-def _images(story: Story) -> list[tuple[str, str, str]]:
-    """Return digest, size and functions of each image."""
-    by_digest: dict[str, list[TargetStory]] = {}
-    for target in story.targets:
-        if target.digest:
-            by_digest.setdefault(target.digest, []).append(target)
-    return [
-        (digest, megabytes(targets[0].size) if targets[0].size else "-", _listed(target.function for target in targets))
-        for digest, targets in by_digest.items()
-    ][: _ENTRIES * 10]
-
-
-def _listed(names: Iterable[str], most: int = 4) -> str:
-    every: Sequence[str] = list(dict.fromkeys(names))
-    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
 def _promise(one: Judged) -> dict[str, Any]:

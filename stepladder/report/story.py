@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stepladder.images.comparison import ContentsDiff
 from stepladder.ledger.schema import Bad, Holder, ReleaseEntry, SentCommand
 
 RUNNING, CUT_OFF, NOT_REACHED, UNKNOWN_END = "running", "cut_off", "not_reached", "unknown"
@@ -89,7 +90,8 @@ class TargetStory:
     """One function in one environment. `result` is the ledger's word, or one of the ends above.
 
     `failed_state` is where it turned, with the error's name and the cause as they were written. `minutes` are by
-    version. `logs_since` begins its part of the log, as `inv logs --since` takes it.
+    version. `logs_since` begins its part of the log, as `inv logs --since` takes it. `contents` compares its image with
+    that of the version before.
     """
 
     key: str
@@ -114,6 +116,7 @@ class TargetStory:
     minutes: Mapping[str, tuple[MinuteOfVersion, ...]] = field(default_factory=dict)
     cases: tuple[str, ...] = ()
     size: int = 0
+    contents: ContentsDiff | None = None
     child: str = ""
     logs_since: str = ""
     links: Mapping[str, str] = field(default_factory=dict)

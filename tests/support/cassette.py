@@ -2,7 +2,8 @@
 
 `recording` notes what the calls of a block were answered, `playing` answers from that. A call that was not recorded
 fails the test: the code calls something new, and the recording is to be made again (`record_promotions.py`). DynamoDB
-is no part of it: a fake holds the table's items, since a ledger is read in many ways.
+is no part of it: a fake holds the table's items, since a ledger is read in many ways. Neither is a registry: nobody may
+open one.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ class _Client:
             if self._plays:
                 if method == "describe_execution" and key not in self._calls:
                     raise RecordedError({"Error": {"Code": "ExecutionDoesNotExist", "Message": "no"}}, method)
+                if method == "get_authorization_token":
+                    raise RecordedError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, method)
                 assert key in self._calls, f"not recorded: {key}"
                 if "error" in self._calls[key]:
                     raise RecordedError(self._calls[key]["error"], method)

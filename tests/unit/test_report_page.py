@@ -13,6 +13,9 @@ from fakes.deploy_harness import DeployHarness
 from stepladder.commands.report import report
 from stepladder.core import git
 from stepladder.core.errors import BadInputError, NotReadyError
+from stepladder.core.retry import RegistryError
+from stepladder.images.comparison import ContentsDiff, PackageChange
+from stepladder.images.contents import ImageLayer
 from stepladder.ledger.schema import ReleaseEntry
 from stepladder.promotion.executions import StateMachine
 from stepladder.report import causes, charts, extras, minutes, page, path_graph
@@ -109,6 +112,62 @@ def test_a_page_stands_by_itself_and_its_parts_are_marked_for_those_who_do_not_s
     assert len(ids) == len(set(ids))
     for anchor in read.all("a"):
         assert anchor["href"].startswith("https://") or anchor["href"][1:] in ids
+
+
+def test_what_an_image_changes_is_shown_with_sizes_layers_and_packages_and_why_it_is_not_known():
+    changed = ContentsDiff(
+        f"sha256:{'a' * 64}",
+        f"sha256:{'b' * 64}",
+        3_000_000,
+        5_000_000,
+        (ImageLayer("sha256:1", 2_000_000),),
+        packages=(PackageChange("requests", "2.31.0", "2.32.0"), PackageChange(NASTY, "", "1.0")),
+    )
+    gone = ContentsDiff("sha256:c", "sha256:d", layers_unknown="c", packages_unknown=f"c is gone, {SECRET}")
+    same = replace(changed, before=f"sha256:{'e' * 64}", packages=())
+    targets = [
+        target(f"env{n}", digest="sha256:b", contents=each) for n, each in enumerate((changed, changed, gone, same))
+    ]
+    text = page_of(story(*targets))
+    read = Reader(text)
+    assert f"{'a' * 12} → {'b' * 12}" in read.text
+    assert read.text.count("Size of all layers: 3.0 MB → 5.0 MB. Layers: 1 new, 0 gone.") == 2
+    assert re.search(r"requests\s*2\.31\.0\s*2\.32\.0", read.text)
+    assert "The packages that differ are not known: c is gone" in read.text
+    assert "No Python package differs." in read.text
+    assert SECRET not in text
+    assert not read.all("script")
+
+
+def test_an_image_is_compared_with_the_one_that_the_version_before_had(reports, monkeypatch):
+    pairs = []
+
+    def compared(_own, before, _other, after, _cache):
+        pairs.append((before, after))
+        return ContentsDiff(before, after, 1_000_000, 2_000_000, packages=(PackageChange("requests", "1", "2"),))
+
+    monkeypatch.setattr(extras.ecr, "connect", lambda *_: None)
+    monkeypatch.setattr(extras.comparison, "compared", compared)
+    text, record = reports("alarm")
+    ((before, after),) = pairs
+    assert before != after
+    assert f"{before[7:19]} → {after[7:19]}" in text
+    assert not any("what image" in line for line in record["unknown"])
+
+
+def test_a_registry_that_fails_leaves_the_packages_unknown_and_the_page_is_written(reports, monkeypatch):
+    def compared(*_):
+        raise RegistryError("the registry has no repository orders", status=404)
+
+    monkeypatch.setattr(extras.ecr, "connect", lambda *_: None)
+    monkeypatch.setattr(extras.comparison, "compared", compared)
+    text, _ = reports("alarm")
+    assert "The packages that differ are not known: the registry has no repository orders." in text
+
+
+def test_a_registry_that_may_not_be_read_leaves_the_packages_unknown(reports):
+    _, record = reports("alarm")
+    assert [line for line in record["unknown"] if line.startswith("what image")]
 
 
 def test_a_rolled_back_canary_shows_ladder_path_time_line_traffic_images_and_promises(reports):
