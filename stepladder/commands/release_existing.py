@@ -8,7 +8,17 @@ from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.release_facts import short
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.releases import cut_off, drift, freeze_guard, ladder_guard, marks, registered, restore, secret_check
+from stepladder.releases import (
+    cut_off,
+    drift,
+    freeze_guard,
+    ladder_guard,
+    marks,
+    registered,
+    restore,
+    secret_check,
+    served_commit,
+)
 from stepladder.releases import release as releases
 from stepladder.releases.release import Released, ReleaseTarget
 from stepladder.releases.rung import Rung
@@ -56,6 +66,8 @@ def release(
     suite = load_suite(rung, no_smoke=no_smoke)
     secret_check.check([rung])
     image = registered.read(rung, wanted, pin.origin if pin else None)
+    before = served_commit.released(rung.ledger, rung.target, wanted)
+    commit = (pin.git_commit if pin else "") or (before.git_commit if before else "") or image.git_commit
     with rung.locked(snapshot.lock) as was_free:
         if not was_free:
             alias, snapshot = _read(rung)
@@ -73,7 +85,7 @@ def release(
         target = ReleaseTarget(
             wanted,
             image.reference,
-            image.git_commit,
+            commit,
             input_key=image.input_key,
             infra_hash=snapshot.infra.input_hash if snapshot.infra else "",
             smoke_key=suite.key,

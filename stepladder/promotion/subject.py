@@ -78,7 +78,7 @@ def read_subject(rung: Rung, options: PromotionOptions) -> Subject:
                 kind="unknown-digest",
                 hint="give all 64 digits, as `inv status` shows",
             )
-        known = next((r for r in rung.ledger.history(lowest, limit=100) if r.digest == digest), None)
+        known = served_commit.released(rung.ledger, lowest, digest)
         return Subject(digest, known.git_commit if known else "unknown", known.input_key if known else "")
     return _of_lowest(rung, lowest)
 

@@ -1,4 +1,4 @@
-"""The commit of what an environment serves.
+"""The commit of what an environment serves, and of an image that it released.
 
 A version's description names the release that published it, and that one's commit. Lambda publishes no second version
 of the same code and configuration, so a release that comes after a refused one serves the refused one's version. The
@@ -8,10 +8,11 @@ ledger has its own commit then.
 from __future__ import annotations
 
 from stepladder.core.release_facts import belongs_to
-from stepladder.ledger.schema import Current
+from stepladder.ledger.schema import SUCCEEDED, Current, ReleaseEntry
 from stepladder.ledger.table import Ledger
 
 _COMMIT = "git="
+_READ = 100  # releases that are looked through
 
 
 def read(ledger: Ledger, target: str, version: str, described: str, current: Current | None) -> str:
@@ -24,3 +25,9 @@ def read(ledger: Ledger, target: str, version: str, described: str, current: Cur
         if entry and entry.version == version and entry.git_commit:
             return entry.git_commit
     return next((part.removeprefix(_COMMIT) for part in described.split() if part.startswith(_COMMIT)), "")
+
+
+def released(ledger: Ledger, target: str, digest: str) -> ReleaseEntry | None:
+    """Return the newest release of an image that succeeded, else the newest one that failed; None without any."""
+    entries = [entry for entry in ledger.history(target, limit=_READ) if entry.digest == digest]
+    return next((entry for entry in entries if entry.result == SUCCEEDED), entries[0] if entries else None)

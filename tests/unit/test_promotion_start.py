@@ -1,5 +1,7 @@
 """What may be promoted, as far as it is known before anything is started."""
 
+from dataclasses import replace
+
 import pytest
 from fakes.deploy_harness import TABLE, DeployHarness
 
@@ -32,6 +34,14 @@ def test_a_release_of_the_lowest_rung_that_succeeded_may_be_promoted(harness):
     released(harness, SUCCEEDED)
     found = read_subject(harness.rung(), PromotionOptions(release=RELEASE))
     assert (found.digest, found.git_commit, found.input_key) == (DIGEST, "c0ffee", "k")
+
+
+def test_a_digest_is_promoted_with_the_commit_that_was_released_and_not_with_that_of_a_later_refusal(harness):
+    released(harness, SUCCEEDED)
+    entry = harness.rung().ledger.find("staging", RELEASE)
+    later = replace(entry, release_id="20261121T230601Z-a1b2c3", git_commit="c0ffee-dirty", result=FAILED)
+    harness.rung().ledger.write(later)
+    assert read_subject(harness.rung(), PromotionOptions(digest=DIGEST)).git_commit == "c0ffee"
 
 
 @pytest.mark.parametrize("result", [FAILED, ROLLED_BACK, ROLLBACK_FAILED])

@@ -315,6 +315,20 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
+def test_an_image_that_was_released_is_released_again_as_the_commit_that_it_was_released_as(
+    released: Ladder, registry: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The image's own label names the commit at its build, from which its files may have differed."""
+    staging = released.staging
+    for number, source in enumerate(("two", "three")):
+        monkeypatch.setattr(sources, "commit", lambda _settings, at=str(number): git.Commit(at * 40, ""))
+        released.say(source)
+        staging.deploy()
+    release_existing.release(staging.rung(), digest=digest("two"), no_smoke=True)
+    assert registry == [""]
+    assert staging.releases[-1]["git_commit"] == "0" * 40
+
+
 def test_another_image_is_not_released_on_production_by_hand(released: Ladder, registry: list[str]) -> None:
     released.say("two")
     released.staging.deploy()
