@@ -90,6 +90,9 @@ def test_an_account_that_has_nothing_yet_gets_all_that_a_release_needs(shell):
     statuses = shell.statuses()
     assert statuses["production"]["digest"] == digest
     assert statuses["production"]["version"] == "1"
+    examined = shell.record("doctor")
+    assert examined["unchecked"] == []
+    assert [finding for finding in examined["findings"] if finding["level"] == "error"] == []
     use(shell, "first")
 
 
@@ -154,6 +157,8 @@ def test_its_cause_is_named_and_its_page_is_written_with_what_both_accounts_know
     assert "broken behind the alias" in page
     assert ">Promises</h2>" in page
     assert "Weight of the new version of production" in page
+    assert "Layers: 1 new, 1 gone." in page
+    assert "No Python package differs." in page
     assert "did you mean" in shell.inv(f"report {diagnosed['release_id'][:-1]}x", code=2).stderr
 
 
