@@ -44,7 +44,7 @@ def verify(rung: Rung, digest: str = "") -> ImageVerification:
     Those are `promotion.require`, or without it what is attached to each image.
     """
     image = _digest(digest) if digest else _served(rung)
-    documents = attest_of(rung.aws, rung.names, image)
+    documents = attest_of(rung.aws, rung.names, image, rung.settings)
     required = list(rung.settings.promotion.require or wanted(rung.settings))
     broken = [each.kind for each in documents if each.state == verifying.INVALID and each.kind not in required]
     lacking = verifying.lacking(documents, [*required, *broken])
@@ -62,7 +62,9 @@ def verify(rung: Rung, digest: str = "") -> ImageVerification:
         error = StepladderError(
             f"the image {image[7:19]} has {', '.join(lacking)}",
             kind="not-attested",
-            hint=f"push one that has them: `inv image.push --env {rung.environment} --pull`, then release it: "
+            hint="complete what it names, in `invoke.yaml` or `pyproject.toml`"
+            if verifying.unverified(documents, required)
+            else f"push one that has them: `inv image.push --env {rung.environment} --pull`, then release it: "
             f"`inv deploy --env {rung.environment}`",
         )
         error.record = asdict(record)

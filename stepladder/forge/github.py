@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stepladder.forge import id_token
-from stepladder.forge.id_token import IdToken
+from stepladder.forge.id_token import IdToken, SigningToken
 from stepladder.forge.interface import Annotation, Forge, Level, Posted
 from stepladder.forge.job_files import append, below, read_event
 
@@ -74,6 +74,14 @@ class GitHub(Forge):
     def id_token(self, audience: str) -> IdToken:
         """Ask GitHub for it."""
         return id_token.from_github(audience, is_fork=self.is_fork())
+
+    def may_sign(self) -> bool:
+        """Whether GitHub gives the job tokens, which is so by `id-token: write`."""
+        return id_token.may_ask_github()
+
+    def signing_token(self) -> SigningToken:
+        """Ask GitHub for it."""
+        return id_token.signing_from_github(is_fork=self.is_fork())
 
     def summary(self, markdown: str) -> bool:
         """Add to the step's summary, up to what GitHub keeps of one."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stepladder.core.files import write_text
 from stepladder.forge import id_token
-from stepladder.forge.id_token import IdToken
+from stepladder.forge.id_token import IdToken, SigningToken
 from stepladder.forge.interface import Annotation, Forge, Posted
 from stepladder.forge.job_files import below
 
@@ -58,6 +58,14 @@ class GitLab(Forge):
     def id_token(self, _audience: str) -> IdToken:
         """Read it: its audience is the one that the pipeline names."""
         return id_token.from_gitlab()
+
+    def may_sign(self) -> bool:
+        """Whether the pipeline gives the job a token for it."""
+        return bool(os.environ.get(id_token.SIGSTORE_VARIABLE))
+
+    def signing_token(self) -> SigningToken:
+        """Read it."""
+        return id_token.signing_from_gitlab()
 
     def source(self) -> str:
         """Return the project's page."""

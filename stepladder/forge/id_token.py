@@ -12,8 +12,18 @@ from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 FILE, VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_TOKEN"
+SIGSTORE_VARIABLE, SIGSTORE_AUDIENCE = "SIGSTORE_ID_TOKEN", "sigstore"
 _URL, _BEARER = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 _PARTS = 3
+
+
+@dataclass(frozen=True)
+class SigningToken:
+    """A job's token for a signature, or the problem why there is none, and a hint. Its text is in no message."""
+
+    text: str = field(default="", repr=False)
+    problem: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,42 @@ def _of_text(text: str, source: str, hint: str) -> IdToken:
 
 
 def from_github(audience: str, *, is_fork: bool) -> IdToken:
-    """Ask GitHub for the job's token, as `aws-actions/configure-aws-credentials` does.
+    """Ask GitHub for the job's token, as `aws-actions/configure-aws-credentials` does."""
+    text = _ask_github(audience, is_fork=is_fork)
+    return text if isinstance(text, IdToken) else _of_text(text, "GitHub's answer", "run the job again")
+
+
+def signing_from_github(*, is_fork: bool) -> SigningToken:
+    """Ask GitHub for a token that Sigstore takes."""
+    text = _ask_github(SIGSTORE_AUDIENCE, is_fork=is_fork)
+    return _signing(text, "GitHub's answer", "run the job again")
+
+
+def signing_from_gitlab() -> SigningToken:
+    """Read the token that GitLab put into a variable for Sigstore, which cosign and sigstore-python read too.
+
+    https://docs.gitlab.com/ci/yaml/signing_examples/
+    """
+    hint = f"give the job `id_tokens: {{{SIGSTORE_VARIABLE}: {{aud: {SIGSTORE_AUDIENCE}}}}}`"
+    if text := os.environ.get(SIGSTORE_VARIABLE, ""):
+        return _signing(text, SIGSTORE_VARIABLE, hint)
+    return SigningToken(problem=f"GitLab gives this job no {SIGSTORE_VARIABLE}", hint=hint)
+
+
+def may_ask_github() -> bool:
+    """Whether GitHub gives this job tokens."""
+    return bool(os.environ.get(_URL) and os.environ.get(_BEARER))
+
+
+def _signing(text: str | IdToken, source: str, hint: str) -> SigningToken:
+    read = text if isinstance(text, IdToken) else _of_text(text, source, hint)
+    if isinstance(text, IdToken) or read.problem:
+        return SigningToken(problem=read.problem, hint=read.hint)
+    return SigningToken(text.strip())
+
+
+def _ask_github(audience: str, *, is_fork: bool) -> str | IdToken:
+    """Return the text of a token, or the problem.
 
     https://docs.github.com/en/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
     """
@@ -74,7 +119,7 @@ def from_github(audience: str, *, is_fork: bool) -> IdToken:
         problem = str(error).replace(bearer, "***")
         return IdToken(problem=f"GitHub gave no identity token: {problem}", hint="run the job again")
     value = answer.get("value") if isinstance(answer, dict) else None
-    return _of_text(str(value or ""), "GitHub's answer", "run the job again")
+    return str(value or "")
 
 
 def from_gitlab() -> IdToken:

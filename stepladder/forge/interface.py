@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from stepladder.forge.id_token import IdToken
+from stepladder.forge.id_token import IdToken, SigningToken
 
 Level = Literal["error", "warning", "notice"]
 
@@ -90,6 +90,16 @@ class Forge(Protocol):
     def id_token(self, audience: str) -> IdToken:  # noqa: ARG002 - a forge without tokens
         """Read the job's identity token, for an audience where the job may choose it. By default there is none."""
         return IdToken(problem=f"{self.name} gives no identity tokens", hint="run it in a job of GitHub or GitLab")
+
+    def may_sign(self) -> bool:
+        """Whether the job can have a token that Sigstore takes as the signer's identity; no request is made."""
+        return False
+
+    def signing_token(self) -> SigningToken:
+        """Read a token for one signature. By default there is none."""
+        return SigningToken(
+            problem=f"{self.name} gives no identity tokens", hint="deploy by a job of GitHub or GitLab, which has one"
+        )
 
     def summary(self, markdown: str) -> bool:  # noqa: ARG002 - a forge without one
         """Add Markdown to the job's own page; return whether the forge has such a page. By default it has none."""

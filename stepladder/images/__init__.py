@@ -111,7 +111,7 @@ def check_deployable(image: BuiltImage, endpoint: str) -> None:
     check.check_deployable(image, endpoint)
 
 
-def attest_of(aws: Aws, names: Names, digest: str) -> tuple[AttachedDocument, ...]:
+def attest_of(aws: Aws, names: Names, digest: str, settings: Settings) -> tuple[AttachedDocument, ...]:
     """Return what refers to an image in the repository of an environment; `stepladder.images.attest.verify` says more.
 
     Raises `RefusedError` when the repository hasn't got the image.
@@ -127,4 +127,4 @@ def attest_of(aws: Aws, names: Names, digest: str) -> tuple[AttachedDocument, ..
             hint="`inv status` shows the images that are released",
         )
     repository = ecr.connect(aws, names)
-    return verify.verify(repository.registry, repository.name, digest)
+    return verify.verify(repository.registry, repository.name, digest, settings)

@@ -165,7 +165,7 @@ def _publish(job: BuildJob) -> BuiltImage:
         key=job.key,
     )
     if pushed:
-        attach.attach(job, image, built.distributions, attach.wanted(job.settings))
+        attach.attach(job, image, built.distributions, attach.attachable(job.settings))
     return image.built(registry=repository.host, repository=repository.name, tag=tag, pushed=pushed)
 
 

@@ -27,7 +27,8 @@ def check(machine: StateMachine, subjects: Mapping[str, Subject]) -> None:
     for name, subject in subjects.items():
         owners.setdefault(subject.digest, []).append(name or functions.MAIN)
     for digest, names in owners.items():
-        lacking = verify.lacking(images.attest_of(primary.aws, primary.names, digest), required)
+        documents = images.attest_of(primary.aws, primary.names, digest, machine.settings)
+        lacking = verify.lacking(documents, required)
         if not lacking:
             continue
         whose = f", the image of {', '.join(names)}," if machine.settings.function_names != ("",) else ""
@@ -35,6 +36,6 @@ def check(machine: StateMachine, subjects: Mapping[str, Subject]) -> None:
         raise RefusedError(
             f"{short(digest)}{whose} has {', '.join(lacking)}, and promotion.require asks for it",
             kind="not-attested",
-            hint=f"see what it has: `inv image.verify --env {environment} --digest {digest}`; push one that has all: "
-            f"`inv image.push --env {environment} --pull`, then `inv deploy --env {environment}`",
+            hint=f"see what it has: `inv image.verify --env {environment} --digest {digest}`"
+            + ("" if verify.unverified(documents, required) else verify.pushing(environment)),
         )

@@ -29,6 +29,7 @@ from stepladder.settings import (
     previews,
     references,
     secrets,
+    supply_chain,
 )
 from stepladder.settings.ci import CiSettings
 from stepladder.settings.codepipeline import CodePipelineSettings
@@ -244,6 +245,7 @@ def _load(raw: Mapping[str, Any], root: Path, variables: Iterable[str]) -> Setti
     check_rungs(settings.rungs, merged["rungs"], settings.environments, problems)
     environment_checks.check(settings, problems)
     ci.check(settings.ci, tuple(each.account for each in settings.environments.values()), problems)
+    supply_chain.check(settings.supply_chain, problems)
     codepipeline.check(settings, problems)
     previews.check(settings, problems)
     _check_triggers(settings, problems)

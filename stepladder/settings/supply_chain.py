@@ -9,13 +9,17 @@ from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
+from stepladder.settings.ci import Url
 from stepladder.settings.problems import Problems, kind
-from stepladder.settings.rules import Flag, Texts, Whole
+from stepladder.settings.rules import Choice, Flag, Section, Texts, Whole
 from stepladder.settings.table import OwnRule, setting
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)+", re.ASCII)
 _PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _KEYS = ("reason", "until")
+_IDENTITY = re.compile(r"[^\s*]{1,500}")
+_FILE = re.compile(r"(?!/)(?!.*(?:^|/)\.\.(?:/|$))[^\s\\]+\.json")
+NEVER, AUTO, REQUIRED = SIGN = ("never", "auto", "required")
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,45 @@ class ServiceUrl(OwnRule):
         return str(value).rstrip("/")
 
 
+class Issuer(Url):
+    """The address of an issuer of tokens; empty for none."""
+
+    def read(self, key: str, value: Any, before: Any, problems: Problems) -> str:
+        """See `table.Rule`."""
+        return "" if value in ("", None) else super().read(key, value, before, problems)
+
+
+class OneText(OwnRule):
+    """A text of one shape; empty for none."""
+
+    def __init__(self, shape: re.Pattern[str], words: str) -> None:
+        self._shape, self._words = shape, words
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
+        """See `table.Rule`."""
+        if value in ("", None):
+            return ""
+        if not isinstance(value, str) or not self._shape.fullmatch(value):
+            problems.add(key, value, self._words)
+            return ""
+        return value
+
+
+@dataclass(frozen=True)
+class SignerSettings:
+    """Whose signature of an image counts, in place of the jobs on the branch that is deployed."""
+
+    issuer: str = setting(
+        "", Issuer(), "issuer of the signer's token, such as https://token.actions.githubusercontent.com"
+    )
+    identity: str = setting(
+        "",
+        OneText(_IDENTITY, "the whole name in its certificate, without wildcards"),
+        "the signer's name in its certificate, whole: on GitHub the workflow at its ref, "
+        "`https://github.com/acme/orders/.github/workflows/ladder.yml@refs/heads/main`",
+    )
+
+
 @dataclass(frozen=True)
 class SupplyChainSettings:
     """What is known of an image beside the image, and which packages get into it."""
@@ -85,6 +128,17 @@ class SupplyChainSettings:
     )
     provenance: bool = setting(
         default=True, rule=Flag(), purpose="whether each pushed image gets a statement of what it was built from (SLSA)"
+    )
+    sign: str = setting(
+        NEVER,
+        Choice(SIGN),
+        "whether each pushed image is signed by the job's identity: `never`, `auto` in a job that has one, `required`",
+    )
+    signer: SignerSettings = setting(factory=SignerSettings, rule=Section(SignerSettings))
+    sigstore: str = setting(
+        "",
+        OneText(_FILE, "a JSON file in the project"),
+        "file with the trust configuration of a Sigstore of your own, in place of the public one",
     )
     cooldown_days: int = setting(
         0, Whole(1, 365, zero=True), "days that a package has to be on its index before `inv lock` takes it; 0 for none"
@@ -101,3 +155,12 @@ class SupplyChainSettings:
         rule=IgnoredVulnerabilities(),
         purpose="ids of vulnerabilities that don't count, each with its `reason` and the day `until` which",
     )
+
+
+def check(section: SupplyChainSettings, problems: Problems) -> None:
+    """Note a signer that is half a one: an identity is somebody's only beside who issued it."""
+    signer = section.signer
+    for name, value, other in (("issuer", signer.issuer, "identity"), ("identity", signer.identity, "issuer")):
+        key = f"supply_chain.signer.{other}"
+        if value and not getattr(signer, other) and not problems.has(key):
+            problems.add(key, "", f"the {other} that belongs beside supply_chain.signer.{name}: both or none")

@@ -6,19 +6,22 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import ci_tokens
 import cloud_images
 import in_process
 import pytest
 from cloud_project import CloudProject
+from sigstore_services import BEARER, SigstoreServices
 
 from stepladder.commands import image_verify
 from stepladder.core.console import Console
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.core.image_facts import PROVENANCE, SBOM
-from stepladder.images.attest import provenance, sbom
+from stepladder.images.attest import provenance, sbom, signing
 from stepladder.images.attest.inputs import ImageInputs
 from stepladder.images.registry import ecr, referrers
 from stepladder.promotion import attested
+from stepladder.settings.load import load
 
 pytestmark = pytest.mark.cloud
 
@@ -60,6 +63,48 @@ def test_a_promotion_is_refused_until_its_image_has_what_is_required(project: Cl
 
     attach(project, digest, SBOM)
     assert project.promote().code == 0
+    assert project.digest("production") == digest
+
+
+def sign(project: CloudProject, digest: str, services: SigstoreServices, repository: str) -> None:
+    """Attach a signature by a job of a repository on GitHub."""
+    services.claims = ci_tokens.github(repository)
+    rung = project.rung()
+    registry = ecr.connect(rung.aws, rung.names)
+    statement = provenance.artifact(ImageInputs(project.name, digest, "x86_64", "3.13", "host-python:3", "k", "layers"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GITHUB_ACTIONS", "true")
+        patched.setenv("ACTIONS_ID_TOKEN_REQUEST_URL", f"{services.url}/token?v=1")
+        patched.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", BEARER)
+        unnamed = load({**project.given, "supply_chain": {"sigstore": "sigstore.json"}}, project.root)
+        bundle = signing.sign(unnamed, statement.data)
+    subject = referrers.ReferrerSubject.of(*(registry.registry.manifest(registry.name, digest) or ("", b"")))
+    referrers.attach(registry.registry, registry.name, subject, bundle)
+
+
+def test_a_promotion_that_requires_a_signature_takes_that_of_its_own_jobs_only(
+    project: CloudProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = project.ship(HANDLER + "# signed\n")
+    attach(project, digest, SBOM, PROVENANCE)
+    with SigstoreServices() as services:
+        services.write(project.root / "sigstore.json")
+        ci = {"github": {"repository": "acme/orders", "owner_id": "1", "repository_id": "2"}}
+        given = {
+            **project.given,
+            "promotion": {**project.given["promotion"], "require": ["sbom", "provenance", "signature"]},
+            "supply_chain": {"sigstore": "sigstore.json"},
+            "ci": ci,
+        }
+        monkeypatch.setattr(project, "settings", load(given, project.root))
+        assert "has no signature, and promotion.require" in project.promote().message
+        sign(project, digest, services, "mallory/orders")
+        refused = project.promote()
+        assert refused.code == 4
+        assert "has a signature that is by https://github.com/mallory/orders/" in refused.message
+        assert project.digest("production") != digest
+        sign(project, digest, services, "acme/orders")
+        assert project.promote().code == 0
     assert project.digest("production") == digest
 
 

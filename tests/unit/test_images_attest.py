@@ -132,7 +132,7 @@ def test_a_provenance_that_comes_later_names_an_sbom_that_the_registry_has(
     harness.write(VENDORED, supply_chain={})
     monkeypatch.setattr(sbom, "__version__", "99.0")
     harness.prepare()
-    documents = verify.verify(harness.registry.client(), "demo", image.digest)
+    documents = verify.verify(harness.registry.client(), "demo", image.digest, harness.settings)
     assert verify.lacking(documents, ("sbom", "provenance")) == []
 
 

@@ -28,7 +28,7 @@ def harness(image_harness: ImageHarness, monkeypatch: pytest.MonkeyPatch) -> Ima
 
 
 def states(harness: ImageHarness, image: BuiltImage) -> dict[str, str]:
-    documents = verify.verify(harness.registry.client(), "demo", image.digest)
+    documents = verify.verify(harness.registry.client(), "demo", image.digest, harness.settings)
     return {each.kind: f"{each.state} {each.detail}".strip() for each in documents}
 
 
@@ -52,7 +52,7 @@ def replace(harness: ImageHarness, image: BuiltImage, kind: str, change: Any) ->
 def test_what_a_push_attached_is_right_and_a_signature_is_missing(harness: ImageHarness) -> None:
     image = harness.prepare()
     assert states(harness, image) == {"sbom": "ok", "provenance": "ok", "signature": "missing"}
-    documents = verify.verify(harness.registry.client(), "demo", image.digest)
+    documents = verify.verify(harness.registry.client(), "demo", image.digest, harness.settings)
     assert verify.lacking(documents, ("sbom", "provenance")) == []
     assert verify.lacking(documents, ALL) == ["no signature"]
 
@@ -110,17 +110,18 @@ def test_a_document_whose_bytes_are_gone_keeps_no_right_one_from_counting(harnes
     assert harness.registry.faults[0].times < 9
 
 
-def test_a_signature_is_there_and_left_to_the_tools_that_know_whose_it_may_be(harness: ImageHarness) -> None:
+def test_a_signature_that_nobody_can_verify_is_no_signature(harness: ImageHarness) -> None:
     image = harness.prepare()
     referrers.attach(harness.registry.client(), "demo", subject(harness, image), Artifact(SIGNATURE, b"{}"))
-    documents = verify.verify(harness.registry.client(), "demo", image.digest)
+    documents = verify.verify(harness.registry.client(), "demo", image.digest, harness.settings)
     assert documents[2].state == "unread"
-    assert verify.lacking(documents, ALL) == []
+    (line,) = verify.lacking(documents, ALL)
+    assert line.startswith("a signature that can't be verified: nobody says whose it must be")
 
 
 def test_a_registry_that_cannot_be_asked_is_no_missing_document(harness: ImageHarness) -> None:
     image = harness.prepare()
     harness.registry.faults = [Fault("GET .*/manifests/sha256:", times=99, status=403)]
     with pytest.raises(RegistryError) as error:
-        verify.verify(harness.registry.client(), "demo", image.digest)
+        verify.verify(harness.registry.client(), "demo", image.digest, harness.settings)
     assert error.value.status == 403

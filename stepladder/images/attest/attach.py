@@ -1,4 +1,4 @@
-"""Attach to an image what the settings ask for: its SBOM and its provenance. Each is attached once.
+"""Attach to an image what the settings ask for: SBOM, provenance and a signature. Each is attached once.
 
 A registry that takes none doesn't keep a release back, unless promotions require what is missing.
 """
@@ -9,21 +9,30 @@ from collections.abc import Sequence
 
 from stepladder.core.image_facts import REFERRERS
 from stepladder.core.retry import RegistryError
-from stepladder.images.attest import inputs, provenance, sbom
+from stepladder.images.attest import inputs, provenance, sbom, signing, verify
 from stepladder.images.builder import BuildJob
 from stepladder.images.check import RegistryImage
 from stepladder.images.model import digest_of
 from stepladder.images.registry import referrers
 from stepladder.images.registry.referrers import Artifact, ReferrerSubject
 from stepladder.settings.load import Settings
+from stepladder.settings.supply_chain import REQUIRED
 
-_WORDS = {"sbom": "SBOM", "provenance": "provenance"}
+_WORDS = {"sbom": "SBOM", "provenance": "provenance", "signature": "signature"}
+_SIGNATURE = "signature"
 
 
 def wanted(settings: Settings) -> tuple[str, ...]:
-    """Return what the settings want to be attached, by its word in them."""
+    """Return what the settings want each image to have, by its word in them."""
     section = settings.supply_chain
-    return tuple(name for name, on in (("sbom", section.sbom), ("provenance", section.provenance)) if on)
+    choices = (("sbom", section.sbom), ("provenance", section.provenance), (_SIGNATURE, section.sign == REQUIRED))
+    return tuple(name for name, on in choices if on)
+
+
+def attachable(settings: Settings) -> tuple[str, ...]:
+    """Return what this process is to attach: what the settings want, and a signature where it may sign."""
+    names = wanted(settings)
+    return (*names, _SIGNATURE) if _SIGNATURE not in names and signing.is_wanted(settings) else names
 
 
 def lacking(job: BuildJob, image: RegistryImage) -> tuple[str, ...]:
@@ -31,17 +40,22 @@ def lacking(job: BuildJob, image: RegistryImage) -> tuple[str, ...]:
 
     Nothing for a registry that can't say.
     """
-    names = wanted(job.settings)
+    names = attachable(job.settings)
     if not names:
         return ()
     repository = job.target
     try:
         attached = referrers.listed(repository.registry, repository.name, image.digest)
+        types = {each.artifact_type for each in attached}
+        missing = tuple(name for name in names if REFERRERS[name] not in types)
+        if _SIGNATURE in names and _SIGNATURE not in missing:
+            documents = verify.verify(repository.registry, repository.name, image.digest, job.settings)
+            if any(each.kind == _SIGNATURE and each.state == verify.INVALID for each in documents):
+                missing = (*missing, _SIGNATURE)  # somebody else's
     except RegistryError as error:
         _failed(job, names, error)
         return ()
-    types = {each.artifact_type for each in attached}
-    return tuple(name for name in names if REFERRERS[name] not in types)
+    return missing
 
 
 def attach(job: BuildJob, image: RegistryImage, distributions: Sequence[str], names: Sequence[str]) -> None:
@@ -54,14 +68,15 @@ def attach(job: BuildJob, image: RegistryImage, distributions: Sequence[str], na
     job.step.progress(f"attaching {words(names)}")
     source = inputs.of_job(job, image.digest, image.base, image.builder)
     bom = sbom.artifact(source, distributions)
-    documents: dict[str, Artifact] = {
-        "sbom": bom,
-        "provenance": provenance.artifact(source, bom.blobs[0].digest if "sbom" in wanted(job.settings) else ""),
-    }
+    statement = provenance.artifact(source, bom.blobs[0].digest if "sbom" in wanted(job.settings) else "")
+    documents: dict[str, Artifact] = {"sbom": bom, "provenance": statement}
+    if _SIGNATURE in names:
+        documents |= _signed(job, statement.data)
+        names = [name for name in names if name in documents]
     subject = ReferrerSubject(image.digest, image.manifest_size, image.media_type)
     try:
-        if list(names) == ["provenance"] and "sbom" in wanted(job.settings) and not _has(job, subject, bom):
-            names = ("sbom", "provenance")  # the provenance names this one
+        if names and "sbom" not in names and "sbom" in wanted(job.settings) and not _has(job, subject, bom):
+            names = ("sbom", *names)  # the provenance and what is signed name this one
         referrers.attach(job.target.registry, job.target.name, subject, *(documents[name] for name in names))
     except RegistryError as error:
         _failed(job, names, error)
@@ -73,8 +88,28 @@ def _has(job: BuildJob, subject: ReferrerSubject, document: Artifact) -> bool:
     return digest_of(document.manifest(subject)) in {each.digest for each in attached}
 
 
+def _signed(job: BuildJob, statement: bytes) -> dict[str, Artifact]:
+    """Return the signature of a statement; nothing where it can't be made and isn't required."""
+    try:
+        return {_SIGNATURE: signing.sign(job.settings, statement)}
+    except signing.SigningError as error:
+        uncounted = isinstance(error, signing.UncountedError)  # a preview's job: nobody promotes its image
+        if _SIGNATURE in wanted(job.settings) or (_SIGNATURE in job.settings.promotion.require and not uncounted):
+            raise
+        job.say(f"the image has no signature: {error.message}")
+        return {}
+
+
 def unattached(job: BuildJob, image: RegistryImage, names: Sequence[str]) -> None:
-    """Say that an image lacks documents which only the one who built it could have attached."""
+    """Say that an image lacks documents which only the one who built it could have attached.
+
+    Raises `SigningError` when that is a signature, and the settings require one.
+    """
+    if _SIGNATURE in names and _SIGNATURE in wanted(job.settings):
+        raise signing.SigningError(
+            f"the image {image.digest[7:19]} was pushed without a signature, and supply_chain.sign requires one",
+            hint="push one that has it, under a tag of its own, by the job that deploys: `inv image.push --pull`",
+        )
     job.note(f"no documents of {image.digest}")(
         f"the image {image.digest[7:19]} was pushed without {words(names)}; `inv image.push --pull` pushes one with "
         "them, under a tag of its own"
@@ -87,6 +122,7 @@ def words(names: Sequence[str]) -> str:
 
 
 def _failed(job: BuildJob, names: Sequence[str], error: RegistryError) -> None:
-    if set(names).intersection(job.settings.promotion.require):
+    required = {*job.settings.promotion.require, *((_SIGNATURE,) if job.settings.supply_chain.sign == REQUIRED else ())}
+    if required.intersection(names):
         raise error
     job.say(f"the image has no {words(names)} in the registry: {error.message}")

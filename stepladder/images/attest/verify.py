@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stepladder.core.image_facts import PROVENANCE, REFERRERS, SBOM
+from stepladder.core.image_facts import PROVENANCE, SBOM, SIGNATURE
 from stepladder.core.retry import RegistryError
-from stepladder.images.attest import provenance
+from stepladder.images.attest import provenance, signature
+from stepladder.images.attest.signature import InvalidSignatureError, UnverifiableError
 from stepladder.images.model import digest_of
 from stepladder.images.registry import referrers
 from stepladder.images.registry.client import RegistryClient
 from stepladder.images.registry.referrers import Referrer
+from stepladder.settings.load import Settings
 
 OK, MISSING, INVALID, UNREAD = "ok", "missing", "invalid", "unread"
 _OF_THE_DOCUMENT = (0, 400, 404)
@@ -26,7 +28,7 @@ _OF_THE_DOCUMENT = (0, 400, 404)
 
 @dataclass(frozen=True)
 class AttachedDocument:
-    """A document of an image. `state` is ok, missing, invalid, or unread: it is there. `detail` says why."""
+    """A document of an image. `state` is ok, missing, invalid, or unread: nobody could verify it. `detail` says why."""
 
     kind: str
     state: str
@@ -34,7 +36,7 @@ class AttachedDocument:
     digest: str = ""
 
 
-def verify(registry: RegistryClient, repository: str, digest: str) -> tuple[AttachedDocument, ...]:
+def verify(registry: RegistryClient, repository: str, digest: str, settings: Settings) -> tuple[AttachedDocument, ...]:
     """Return what is known of each document that an image should have, of each kind the best one.
 
     Raises `RegistryError` when the registry can't be asked.
@@ -43,11 +45,11 @@ def verify(registry: RegistryClient, repository: str, digest: str) -> tuple[Atta
     boms = _read(registry, repository, digest, [each for each in attached if each.artifact_type == SBOM])
     statements = _read(registry, repository, digest, [each for each in attached if each.artifact_type == PROVENANCE])
     valid = {digest_of(data) for _, data, problem in boms if not problem and not _sbom_problem(data, digest)}
-    others = [each for each in attached if each.artifact_type == REFERRERS["signature"]]
+    bundles = _read(registry, repository, digest, [each for each in attached if each.artifact_type == SIGNATURE])
     return (
         _best("sbom", boms, lambda data: _sbom_problem(data, digest)),
         _best("provenance", statements, lambda data: _provenance_problem(data, digest, valid)),
-        _signature(others),
+        _signature(bundles, settings, lambda data: _provenance_problem(data, digest, valid)),
     )
 
 
@@ -59,9 +61,21 @@ def lacking(documents: Sequence[AttachedDocument], required: Sequence[str]) -> l
         document = states[kind]
         if document.state == MISSING:
             lines.append(f"no {kind}")
-        elif document.state == INVALID:
+        elif document.state != OK:
             lines.append(f"a {kind} that {document.detail}")
     return lines
+
+
+def unverified(documents: Sequence[AttachedDocument], required: Sequence[str]) -> bool:
+    """Whether a required document is there that nobody could verify: another image would fare no better."""
+    return any(each.state == UNREAD and each.kind in required for each in documents)
+
+
+def pushing(environment: str) -> str:
+    """Return how an image comes to have all documents, as the end of a hint."""
+    return (
+        f"; push one that has all: `inv image.push --env {environment} --pull`, then `inv deploy --env {environment}`"
+    )
 
 
 _Read = tuple[Referrer, bytes, str]
@@ -90,11 +104,24 @@ def _best(kind: str, documents: Sequence[_Read], judge: Callable[[bytes], str]) 
     return AttachedDocument(kind, MISSING)
 
 
-def _signature(attached: Sequence[Referrer]) -> AttachedDocument:
-    if not attached:
+def _signature(bundles: Sequence[_Read], settings: Settings, judge: Callable[[bytes], str]) -> AttachedDocument:
+    """Return the first signature by whom the settings name of a statement that is about this image."""
+    if not bundles:
         return AttachedDocument("signature", MISSING)
-    detail = "is there; `cosign verify-attestation` or `gh attestation verify` says whose it is"
-    return AttachedDocument("signature", UNREAD, detail, attached[0].digest)
+    try:
+        statement = signature.judge(settings)
+    except UnverifiableError as error:
+        return AttachedDocument("signature", UNREAD, f"can't be verified: {error}", bundles[0][0].digest)
+
+    def problem(data: bytes) -> str:
+        try:
+            payload = statement(data)
+        except InvalidSignatureError as error:
+            return str(error)
+        wrong = judge(payload)
+        return f"signs a statement that {wrong}" if wrong else ""
+
+    return _best("signature", bundles, problem)
 
 
 def _sbom_problem(data: bytes, digest: str) -> str:
