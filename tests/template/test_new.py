@@ -128,6 +128,7 @@ def test_a_failure_in_the_middle_leaves_nothing(template, tmp_path):
     copy = tmp_path / "repository"
     shutil.copytree(template, copy / "template")
     shutil.copytree(Path(names.__file__).parent, copy / "stepladder/core")
+    shutil.copy(Path(names.__file__).parents[1] / "__init__.py", copy / "stepladder")
 
     with pytest.raises(NotReadyError, match="the Terraform modules foundation, service, delivery aren't in") as refused:
         generate(copy / "template", tmp_path / "output", {})
