@@ -51,7 +51,8 @@ def test_each_command_asks_a_registry_for_what_its_role_is_given(
     assert images.copy((here, HERE), (there, AWAY), digest, tmp_path)  # type: ignore[arg-type]
     seen["inv promote: the repository that it copies from"] = asked(here)
     seen["inv promote: a repository that it copies to"] = asked(there)
-    assert {each.state for each in images.attest_of(here, HERE, digest)} == {"ok", "missing"}  # type: ignore[arg-type]
+    settings = image_harness.settings
+    assert {each.state for each in images.attest_of(here, HERE, digest, settings)} == {"ok", "missing"}  # type: ignore[arg-type]
     seen["inv image.verify"] = asked(here)
     repository = ecr.connect(here, HERE)  # type: ignore[arg-type]
     assert contents.of(repository, digest)
