@@ -232,18 +232,12 @@ class LocationDestroyer:
 
 def _items(rung: Rung) -> Iterator[Any]:
     """Yield every item of the ledger; none without a table."""
-    request: dict[str, Any] = {"TableName": rung.ledger.table, "ConsistentRead": True}
-    while True:
-        try:
-            answer = rung.ledger.client.scan(**request)
-        except Exception as error:
-            if error_code(error) in _GONE:
-                return
+    try:
+        for answer in rung.ledger.pages("scan"):
+            yield from answer["Items"]
+    except Exception as error:
+        if error_code(error) not in _GONE:
             raise
-        yield from answer["Items"]
-        if "LastEvaluatedKey" not in answer:
-            return
-        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
 def _trusts(rung: Rung) -> Iterator[tuple[str, str]]:

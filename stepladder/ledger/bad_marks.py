@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from stepladder.core.aws import error_code
 from stepladder.ledger import schema
@@ -58,25 +57,13 @@ class BadMarks(LedgerItems):
 
     def marked(self, beginning: str) -> set[str]:
         """Return every digest that begins so and is, or was, marked; nothing without a ledger."""
-        digests: set[str] = set()
-        scan: dict[str, Any] = {
-            "TableName": self.table,
-            "FilterExpression": "begins_with(pk, :prefix)",
-            "ExpressionAttributeValues": {":prefix": {"S": f"digest#{beginning}"}},
-            "ProjectionExpression": "pk",
-            "ConsistentRead": True,
-        }
-        while True:
-            try:
-                answer = self.client.scan(**scan)
-            except Exception as error:
-                if error_code(error) == NOT_FOUND:
-                    return digests
-                raise
-            digests |= {raw["pk"]["S"].removeprefix("digest#") for raw in answer["Items"]}
-            if "LastEvaluatedKey" not in answer:
-                return digests
-            scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        try:
+            partitions = self.partitions(f"digest#{beginning}")
+        except Exception as error:
+            if error_code(error) == NOT_FOUND:
+                return set()
+            raise
+        return {partition.removeprefix("digest#") for partition in partitions}
 
     def unmark(self, digest: str, mark: Bad, done: Unmarked) -> bool:
         """Remove a digest's mark and record who did, in one call; return whether that mark was still there."""

@@ -36,24 +36,16 @@ class CommandRuns(Previews):
     def command_runs(self, target: str, digest: str = "") -> list[tuple[str, SentCommand]]:
         """Return the last runs on a target, newest first, each with its command's key; of one image if it is given."""
         prefix = f"{digest}#" if digest else "sha256:"
-        query: dict[str, object] = {
-            "TableName": self.table,
+        query = {
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
             "ExpressionAttributeValues": {":pk": {"S": f"command#{target}"}, ":prefix": {"S": prefix}},
-            "ConsistentRead": True,
         }
-        runs: list[tuple[str, SentCommand]] = []
-        while True:
-            try:
-                answer = self.client.query(**query)
-            except Exception as error:
-                if error_code(error) == NOT_FOUND:
-                    return []
-                raise
-            for raw in answer["Items"]:
-                run = schema.record(SentCommand, raw)
-                if run:
-                    runs.append((raw["sk"]["S"].rpartition("#")[2], run))
-            if "LastEvaluatedKey" not in answer:
-                return sorted(runs, key=lambda each: each[1].began_at, reverse=True)
-            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        try:
+            items = [raw for answer in self.pages("query", **query) for raw in answer["Items"]]
+        except Exception as error:
+            if error_code(error) == NOT_FOUND:
+                return []
+            raise
+        read = ((raw["sk"]["S"].rpartition("#")[2], schema.record(SentCommand, raw)) for raw in items)
+        runs = [(command, run) for command, run in read if run]
+        return sorted(runs, key=lambda each: each[1].began_at, reverse=True)

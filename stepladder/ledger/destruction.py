@@ -9,9 +9,8 @@ The pipeline's functions know nothing of it, so it isn't in `schema.py`, which t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from stepladder.core.aws import error_code
 from stepladder.core.names import split_target
@@ -94,32 +93,11 @@ def delete(ledger: LedgerItems, targets: Iterable[str]) -> int:
 
 def targets(ledger: LedgerItems, environment: str) -> set[str]:
     """Return the keys of the functions of an environment that the ledger has an item of."""
-    every: set[str] = set()
-    scan: dict[str, Any] = {
-        "TableName": ledger.table,
-        "FilterExpression": "begins_with(pk, :prefix)",
-        "ExpressionAttributeValues": {":prefix": {"S": f"env#{environment}"}},
-        "ProjectionExpression": "pk",
-        "ConsistentRead": True,
-    }
-    while True:
-        answer = ledger.client.scan(**scan)
-        every |= {item["pk"]["S"].removeprefix("env#") for item in answer["Items"]}
-        if "LastEvaluatedKey" not in answer:
-            return {each for each in every if split_target(each)[0] == environment}
-        scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+    every = (partition.removeprefix("env#") for partition in ledger.partitions(f"env#{environment}"))
+    return {each for each in every if split_target(each)[0] == environment}
 
 
 def _partition(ledger: LedgerItems, partition: str) -> Iterator[schema.Item]:
-    query: dict[str, Any] = {
-        "TableName": ledger.table,
-        "KeyConditionExpression": "pk = :pk",
-        "ExpressionAttributeValues": {":pk": {"S": partition}},
-        "ConsistentRead": True,
-    }
-    while True:
-        answer: Mapping[str, Any] = ledger.client.query(**query)
+    query = {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": partition}}}
+    for answer in ledger.pages("query", **query):
         yield from answer["Items"]
-        if "LastEvaluatedKey" not in answer:
-            return
-        query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -33,6 +33,25 @@ class LedgerItems:
             return
         offset = remote - self.clock.now()
         self.offset = offset if abs(offset) > _CLOCKS_AGREE else 0.0
+
+    def pages(self, operation: str, **request: Any) -> Iterator[Mapping[str, Any]]:
+        """Yield the answers of a `query` or a `scan` of the table, a page each; one call for each."""
+        request |= {"TableName": self.table, "ConsistentRead": True}
+        while True:
+            answer = getattr(self.client, operation)(**request)
+            yield answer
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def partitions(self, prefix: str) -> set[str]:
+        """Return the partition keys that begin with `prefix`; the whole table is read."""
+        scan = {
+            "FilterExpression": "begins_with(pk, :prefix)",
+            "ExpressionAttributeValues": {":prefix": {"S": prefix}},
+            "ProjectionExpression": "pk",
+        }
+        return {item["pk"]["S"] for answer in self.pages("scan", **scan) for item in answer["Items"]}
 
     def batch(self, keys: list[schema.Item]) -> dict[tuple[str, str], schema.Item]:
         """Return the items that exist of those with these keys, by partition and sort key.

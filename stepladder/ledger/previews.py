@@ -22,30 +22,27 @@ class Previews(BadMarks):
         They come in the order of their numbers. Without a ledger there are none. Jobs of pull requests write here, so
         a record under another name, such as a rung's, is none: what is listed gets destroyed unasked.
         """
-        query: dict[str, Any] = {
-            "TableName": self.table,
+        query = {
             "KeyConditionExpression": "pk = :pk",
             "ExpressionAttributeValues": {":pk": {"S": schema.PREVIEW.pk}},
-            "ConsistentRead": True,
         }
+        items: list[schema.Item] = []
+        try:
+            for answer in self.pages("query", **query):
+                self._note_time(answer)
+                items += answer["Items"]
+        except Exception as error:
+            if error_code(error) == NOT_FOUND:
+                return {}
+            raise
         records: dict[str, Preview] = {}
-        while True:
-            try:
-                answer = self.client.query(**query)
-            except Exception as error:
-                if error_code(error) == NOT_FOUND:
-                    return {}
-                raise
-            self._note_time(answer)
-            for raw in answer["Items"]:
-                record = schema.record(Preview, raw)
-                name = raw["sk"]["S"]
-                if record and is_preview(name):
-                    texts = {key: value if isinstance(value, str) else "" for key, value in vars(record).items()}
-                    records[name] = replace(record, **texts)
-            if "LastEvaluatedKey" not in answer:
-                return dict(sorted(records.items(), key=lambda each: (len(each[0]), each[0])))
-            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        for raw in items:
+            record = schema.record(Preview, raw)
+            name = raw["sk"]["S"]
+            if record and is_preview(name):
+                texts = {key: value if isinstance(value, str) else "" for key, value in vars(record).items()}
+                records[name] = replace(record, **texts)
+        return dict(sorted(records.items(), key=lambda each: (len(each[0]), each[0])))
 
     def write_preview(self, environment: str, record: Preview) -> None:
         """Write that a preview is there, or until when."""

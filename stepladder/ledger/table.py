@@ -198,26 +198,20 @@ class Ledger(CommandRuns):
 
         With `begins` only those whose id begins so.
         """
-        query: dict[str, object] = {
-            "TableName": self.table,
+        query = {
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
             "ExpressionAttributeValues": {
                 ":pk": {"S": f"env#{environment}"},
                 ":prefix": {"S": f"{schema.RELEASE_PREFIX}{begins}"},
             },
             "ScanIndexForward": False,
-            "ConsistentRead": True,
             "Limit": page,
         }
-        while True:
-            answer = self.client.query(**query)
+        for answer in self.pages("query", **query):
             for raw in answer["Items"]:
                 release = schema.record(ReleaseEntry, raw)
                 if release:
                     yield release
-            if "LastEvaluatedKey" not in answer:
-                return
-            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def find(self, environment: str, release_id: str) -> ReleaseEntry | None:
         """Return one release."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any
 
 from stepladder.aws_lambda.lambda_function import FunctionState, LambdaFunction
 from stepladder.core import names
@@ -85,20 +84,7 @@ def _at_same_location(rung: Rung) -> list[names.Names]:
 
 def _recorded(ledger: Ledger) -> set[str]:
     """Return the key of every target that the ledger has an item of."""
-    targets: set[str] = set()
-    scan: dict[str, Any] = {
-        "TableName": ledger.table,
-        "FilterExpression": "begins_with(pk, :prefix)",
-        "ExpressionAttributeValues": {":prefix": {"S": "env#"}},
-        "ProjectionExpression": "pk",
-        "ConsistentRead": True,
-    }
-    while True:
-        answer = ledger.client.scan(**scan)
-        targets |= {item["pk"]["S"].removeprefix("env#") for item in answer["Items"]}
-        if "LastEvaluatedKey" not in answer:
-            return targets
-        scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+    return {partition.removeprefix("env#") for partition in ledger.partitions("env#")}
 
 
 def _of_function(function: LambdaFunction, users: VersionUsers, keep: int) -> Iterator[tuple[str, str]]:
