@@ -51,6 +51,7 @@ def check_links(output: Path = OUTPUT) -> None:
 def _sphinx(output: Path, builder: str, *flags: str) -> None:
     argv = [sys.executable, "-m", "sphinx", "--quiet", "--builder", builder, *flags]
     argv += ["--conf-dir", str(ROOT / "docs" / "site"), "--doctree-dir", str(output / "doctrees")]
+    argv += ["--define", f"html_extra_path={output / 'source' / '_files'}"]
     done = subprocess.run([*argv, str(output / "source"), str(output / builder)], check=False, timeout=_DEADLINE)
     if done.returncode:
         sys.exit(done.returncode)

@@ -21,7 +21,6 @@ html_title = "stepladder"
 html_static_path = [str(Path(__file__).parent / "static")]
 html_css_files = ["site.css"]
 html_favicon = str(Path(__file__).parent / "static" / "favicon.svg")
-html_extra_path = [str(Path(__file__).parents[2] / ".stepladder" / "docs" / "source" / "_files")]
 html_copy_source = False
 html_show_sourcelink = False
 html_use_index = False

@@ -88,7 +88,9 @@ class Page:
             case "Network.requestWillBeSent":
                 self.requests.append(params["request"]["url"])
             case "Log.entryAdded":
-                self.complaints.append(f"{params['entry']['level']}: {params['entry']['text']}")
+                self.complaints.append(
+                    f"{params['entry']['level']}: {params['entry']['text']} {params['entry'].get('url', '')}".rstrip()
+                )
             case "Runtime.exceptionThrown":
                 self.complaints.append(f"exception: {params['exceptionDetails']['text']}")
             case "Runtime.consoleAPICalled" if params["type"] in {"error", "warning"}:

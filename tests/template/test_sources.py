@@ -29,6 +29,7 @@ def repository(tmp_path_factory):
         shutil.copyfile(source / name, root / name)
     (root / "docs").mkdir()
     shutil.copyfile(source / "docs/errors.yaml", root / "docs/errors.yaml")
+    shutil.copytree(source / "docs/reference/schemas", root / "docs/reference/schemas")
     who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}
     who |= {key.replace("AUTHOR", "COMMITTER"): value for key, value in who.items()}
     for arguments in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-q", "-m", "first"), ("tag", "v1")):
