@@ -12,7 +12,7 @@ from typing import Any
 
 from stepladder_template.answers import load_names
 from stepladder_template.core_modules import load_module, package
-from stepladder_template.source import PACKAGE, Source
+from stepladder_template.source import PACKAGE, Source, environment
 
 MODULES = ("foundation", "service", "delivery")
 JUNK = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*", "*.tfplan", "__pycache__", ".DS_Store")
@@ -103,7 +103,9 @@ def _remove_empty_folders(project: Path) -> None:
 
 def _git_init(project: Path) -> str:
     try:
-        subprocess.run(["git", "init", "-q", "-b", "main"], cwd=project, timeout=DEADLINE, check=True)
+        subprocess.run(
+            ["git", "init", "-q", "-b", "main"], cwd=project, env=environment(), timeout=DEADLINE, check=True
+        )
     except (OSError, subprocess.SubprocessError) as error:
         return f"note: git init didn't work: {error}"
     return "made a git repository with nothing in it yet: git add -A && git commit"

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -23,6 +24,13 @@ from urllib.parse import urlsplit, urlunsplit
 PACKAGE = "stepladder[local]"
 SCP = re.compile(r"(?P<user>[\w.-]+)@(?P<host>[\w.-]+):(?P<path>[^/].*)")
 DEADLINE = 30  # seconds for a git command that reads
+OTHERS = frozenset(
+    (
+        *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_GRAFT_FILE", "GIT_IMPLICIT_WORK_TREE"),
+        *("GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_SHALLOW_FILE", "GIT_WORK_TREE"),
+    )
+)
+"""Variables that name a repository other than that of the folder in which git runs: a hook of git sets them."""
 
 
 class UnknownSourceError(Exception):
@@ -70,11 +78,21 @@ def git(folder: Path, *arguments: str) -> str | None:
     """Return what a git command prints, or None when there is no git or no repository."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=DEADLINE, check=False
+            ["git", "-C", str(folder), *arguments],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def environment() -> dict[str, str]:
+    """Return the environment without what names another repository."""
+    return {name: value for name, value in os.environ.items() if name not in OTHERS}
 
 
 def without_credentials(url: str) -> str:

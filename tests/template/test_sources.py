@@ -109,6 +109,16 @@ def test_from_a_folder_that_folder_is_named(repository, tmp_path, form):
     assert requirement(project) == f"stepladder[local] @ file://{repository}"
 
 
+def test_in_a_hook_of_another_repository_the_template_is_still_the_source(repository, head, tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "-q", "other"], cwd=tmp_path, check=True, timeout=30)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other/.git"))
+    project = generate(str(repository), "git_init=true", cwd=tmp_path)
+
+    assert requirement(project) == f"stepladder[local] @ file://{repository}"
+    assert origin(project)["commit"] == head
+    assert (project / ".git").is_dir()
+
+
 def test_an_output_folder_elsewhere_changes_nothing(repository, tmp_path):
     (tmp_path / "here").mkdir()
     relative = os.path.relpath(repository, tmp_path / "here")
