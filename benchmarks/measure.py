@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import progress
+
 _DEADLINE = 300.0
 
 
@@ -59,11 +61,14 @@ def _processor() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def side_by_side(count: int, *commands: Command) -> list[list[Run]]:
-    """Run the commands in turn, `count` times after one warm-up; return the runs, by command."""
+def side_by_side(count: int, *commands: Command, what: str = "") -> list[list[Run]]:
+    """Run the commands in turn, `count` times after one warm-up; return the runs, by command.
+
+    `what` is shown as what is under way.
+    """
     for command in commands:
         command.run()
-    rounds = [[command.run() for command in commands] for _ in range(count)]
+    rounds = [[command.run() for command in commands] for _ in progress.counted(count, what)]
     return [list(runs) for runs in zip(*rounds, strict=True)]
 
 

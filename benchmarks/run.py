@@ -1,265 +1,129 @@
-"""Measure stepladder beside its peers on this machine, in one run, and print medians, ratios and goals.
+"""Measure everything on this machine in one run, and record it for the documentation.
 
-    .venv/bin/invoke bench
+    .venv/bin/invoke bench [--only NAMES] [--rounds N] [--write]
 
-Ratios are what counts: seconds depend on the machine and on what else it does. Exit code 1 when a goal is missed.
+A whole run writes docs/reference/benchmarks.json, the page and the pictures; of a part or a trial only `--write` does.
+The newest run of any kind is kept in .stepladder/benchmarks.json. Exit code 1 when a goal is missed or something could
+not be measured.
 """
 
 from __future__ import annotations
 
-import itertools
+import argparse
+import contextlib
 import json
-import re
-import shutil
-import statistics
+import os
+import signal
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from measure import Command, Run, environment, median, side_by_side
+import record
+from alone import ROUNDS
+from tables import Goal, Row, Table
 
-from localcloud import daemon
+from stepladder.core.console import Console
 
-ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).resolve().parent
-INVOKE = str(Path(sys.executable).parent / "invoke")
-COOKIECUTTER = str(Path(sys.executable).parent / "cookiecutter")
-ANSWERS = {"project_name": "hello", "python_version": f"3.{sys.version_info.minor}", "trigger": "none", "ci": "both"}
-QUICK, SLOW = 15, 7  # runs of each
-RATIO = 1.3
-NOTHING_SECONDS, NOTHING_CALLS = 0.5, 2
-CHANGE_SECONDS = 1.2
-PROMOTE_SECONDS, ROLLBACK_SECONDS = 5.0, 1.5
-MANY_RATIO = 3.0  # of ten services promoted at once to one
-READY_SECONDS = 3.0
-WARM_MS = 10.0
-MEMORY_MB = 250.0
+ROOT = HERE.parent
+NEWEST = ROOT / ".stepladder" / "benchmarks.json"
+PARTS = {
+    "commands": "inv --list and inv new",
+    "cloud": "the local cloud, and inv deploy beside bare calls",
+}
+"""The modules of measurements in the order in which they run: what is timed first, what is heavy last."""
+DEADLINE = 3600.0  # seconds that one module may take
+_GRACE = 60.0  # seconds to stop what it started
 
 
-@dataclass(frozen=True)
-class Result:
-    """One line of the table; `missed` when the goal wasn't met."""
-
-    what: str
-    ours: str
-    goal: str = ""
-    missed: bool = False
-    peer: str = ""
-    ratio: str = ""
-    processor: str = ""
-
-
-def main(only: str = "") -> int:
-    """Run the benchmarks, print the table, return the exit code."""
-    known = {"listing": listing, "scaffolding": scaffolding, "cloud": local_cloud, "promote": promoting}
-    chosen = only.split(",") if only else list(known)
-    if unknown := set(chosen) - set(known):
-        sys.exit(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(known)}")
-    with tempfile.TemporaryDirectory(prefix="stepladder-bench-") as name:
-        results = [result for each in chosen for result in known[each](Path(name))]
-    head = ("what", "stepladder", "peer", "ratio", "processor", "goal", "")
-    rows = [head, *((r.what, r.ours, r.peer, r.ratio, r.processor, r.goal, "MISSED" * r.missed) for r in results)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    return int(any(result.missed for result in results))
-
-
-def compared(what: str, ours: list[Run], peer: list[Run], goal: str, *, ratio: float = 0, seconds: float = 0) -> Result:
-    """Return the line of a comparison, whose goal is a ratio or seconds. Smoke cases' own time isn't ours."""
-    own = statistics.median(run.seconds - smoke_seconds(run.said) for run in ours)
-    times = own / median(peer)
-    missed = bool((ratio and times > ratio) or (seconds and own > seconds))
-    processor = f"{median(ours, 'processor'):.2f} / {median(peer, 'processor'):.2f} s"
-    return Result(what, f"{own:.3f} s", goal, missed, f"{median(peer):.3f} s", f"{times:.2f}", processor)
-
-
-def listing(work: Path) -> Iterator[Result]:
-    """`inv --list` in a project, beside a tasks.py of one task, both by the project's own environment."""
-    project = new(work / "listing")
-    one = work / "one"
-    one.mkdir()
-    (one / "tasks.py").write_text("from invoke import task\n\n\n@task\ndef hello(c):\n    print('hello')\n")
-    ours, peer = side_by_side(
-        QUICK, *(Command([tool(project, "inv"), "--list"], folder, environment()) for folder in (project, one))
-    )
-    yield compared("inv --list / a file of one task", ours, peer, f"<= {RATIO}x", ratio=RATIO)
+def main(only: Sequence[str], rounds: int, *, write: bool) -> int:
+    """Measure, print every table, keep the record, and return the exit code."""
+    names = [name for name in PARTS if name in only or not only]
+    begun, started, load = time.monotonic(), datetime.now(UTC), record.load()
+    commit, changed = record.commit()
+    tables: list[Table] = []
+    parts: list[record.Part] = []
+    versions: dict[str, str] = record.versions()
+    for name in names:
+        part, found, used = measured(name, rounds)
+        parts.append(part)
+        versions |= used
+        tables += found
+        for table in found:
+            print(f"{table.text()}\n", flush=True)
+        made = record.Record(
+            started=started.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - begun, 1),
+            rounds=rounds,
+            whole=names == list(PARTS),
+            commit=commit,
+            changed=changed,
+            machine=record.machine(),
+            versions=versions,
+            load=(load, record.load()),
+            parts=tuple(parts),
+            tables=tuple(tables),
+        )
+        NEWEST.parent.mkdir(exist_ok=True)
+        NEWEST.write_text(made.text(), "utf-8")
+    if write or (made.whole and rounds >= ROUNDS):
+        record.FILE.write_text(made.text(), "utf-8")
+        subprocess.run([sys.executable, str(ROOT / "docs" / "generate.py")], cwd=ROOT, check=True, timeout=300)
+    missed = [goal for table in tables for goal in table.goals if goal.missed]
+    Console().line(f"{made.seconds:.0f} s; missed goals: {len(missed)}; kept in {NEWEST.relative_to(ROOT)}")
+    return int(bool(missed))
 
 
-def scaffolding(work: Path) -> Iterator[Result]:
-    """`inv new`, beside cookiecutter's own command on the same template."""
-    output = work / "scaffolding"
-    answers = work / "answers.json"
-    answers.write_text(json.dumps(ANSWERS))
-    mine = [INVOKE, "new", "--no-input", "--answers", str(answers), "--output", str(output)]
-    its = [COOKIECUTTER, str(ROOT), "--directory", "template", "--no-input", "--output-dir", str(output)]
-
-    def empty() -> None:
-        shutil.rmtree(output, ignore_errors=True)
-        output.mkdir()
-
-    ours, peer = side_by_side(
-        SLOW,
-        Command(mine, ROOT, environment(), empty),
-        Command([*its, *(f"{key}={value}" for key, value in ANSWERS.items())], ROOT, environment(), empty),
-    )
-    yield compared("inv new / cookiecutter", ours, peer, f"<= {RATIO}x", ratio=RATIO)
+def measured(name: str, rounds: int) -> tuple[record.Part, list[Table], Mapping[str, str]]:
+    """Run a module in a process of its own; return its tables, one that says so if it ended early, and versions."""
+    before, begun = record.load(), time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "tables"
+        output.touch()
+        error = ended(name, rounds, output)
+        lines = [json.loads(line) for line in output.read_text().splitlines()]
+    tables = [Table.from_json(line["table"]) for line in lines if "table" in line]
+    versions = {key: value for line in lines for key, value in line.get("versions", {}).items()}
+    if error:
+        goal = Goal("everything is measured", "to its end", error, met=False)
+        row = Row((PARTS[name], error))
+        tables.append(Table(f"{name}-failed", f"Not measured: {name}", ("what", "why"), (row,), (), (goal,)))
+    return record.Part(name, round(time.monotonic() - begun, 1), (before, record.load()), error), tables, versions
 
 
-def local_cloud(work: Path) -> Iterator[Result]:
-    """Start a local cloud, then deploy to it."""
-    starts = []
-    for number in range(SLOW):
-        daemon.down(work / f"cloud{number - 1}")
-        begun = time.perf_counter()
-        info, _ = daemon.up(work / f"cloud{number}")
-        starts.append(time.perf_counter() - begun)
+def ended(name: str, rounds: int, output: Path) -> str:
+    """Run a module to its end, with all that it starts; return why it failed, or nothing."""
+    argv = [sys.executable, str(HERE / "alone.py"), name, str(rounds), str(output)]
+    child = subprocess.Popen(argv, cwd=ROOT, start_new_session=True)
     try:
-        ready = statistics.median(starts)
-        yield Result("local cloud ready", f"{ready:.2f} s", f"< {READY_SECONDS:.0f} s", ready >= READY_SECONDS)
-        yield from deployments(work, info)
+        child.wait(DEADLINE)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt) as error:
+        child.send_signal(signal.SIGINT)  # it stops what it started
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_GRACE)
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return f"it took longer than {DEADLINE:.0f} s"
     finally:
-        daemon.down(work / f"cloud{SLOW - 1}")
-
-
-def deployments(work: Path, info: daemon.CloudInfo) -> Iterator[Result]:
-    """Deploy from nothing, with nothing changed, and after a change; then invoke warm, and weigh the cloud."""
-    project, env = new(work / "deployments"), environment(**info.env(region="eu-west-1"))
-    deploy = Command([tool(project, "inv"), "deploy", "--env", "staging"], project, env)
-    yield Result("inv deploy, from nothing (Terraform's time)", f"{deploy.run().seconds:.0f} s")
-    client = lambda_client(info)
-    image = peer_function(client)
-
-    calls = counted(info, deploy)
-    reads = Command([tool(project, "python"), str(HERE / "peer_reads.py"), "hello"], project, env)
-    ours, peer = side_by_side(QUICK, deploy, reads)
-    what = f"inv deploy, nothing changed ({calls} calls) / the bare calls"
-    limit = NOTHING_SECONDS if calls <= NOTHING_CALLS else sys.float_info.min
-    yield compared(what, ours, peer, f"<= {NOTHING_SECONDS} s, {NOTHING_CALLS} calls", seconds=limit)
-
-    handler = project / "function" / "app" / "handler.py"
-    source = handler.read_text()
-    changed = Command(deploy.argv, project, env, lambda: void(handler.write_text(f"{source}\n# {time.time()}\n")))
-    calls = counted(info, changed)
-    images = itertools.cycle([image_of(client), image])
-    argv = [tool(project, "python"), str(HERE / "peer_deploy.py"), "peer", image]
-    bare = Command(argv, work, env, lambda: argv.__setitem__(-1, next(images)))
-    ours, peer = side_by_side(SLOW, changed, bare)
-    what = f"inv deploy, new handler ({calls} calls), without smoke cases / the bare calls"
-    yield compared(what, ours, peer, f"<= {CHANGE_SECONDS} s", seconds=CHANGE_SECONDS)
-
-    warm = statistics.median([invocation(client) for _ in range(200)][10:]) * 1000
-    yield Result("warm invocation", f"{warm:.1f} ms", f"< {WARM_MS:.0f} ms", warm >= WARM_MS)
-    weight = memory(info.pid)
-    yield Result("local cloud's memory after that", f"{weight:.0f} MB", f"< {MEMORY_MB:.0f} MB", weight >= MEMORY_MB)
-
-
-def promoting(work: Path) -> Iterator[Result]:
-    """Promote over two rungs, alone and ten at once, all at once and by the default canary; roll back."""
-    import promotions
-
-    found = promotions.measure(work)
-    first, one, back, many = found.first, found.at_once.one, found.rollback, promotions.MANY
-
-    def line(what: str, took: promotions.Took, limit: float) -> Result:
-        return Result(
-            what, f"{took.seconds:.2f} s", f"< {limit:g} s", took.seconds >= limit, processor=f"{took.processor:.2f} s"
-        )
-
-    yield line("inv promote, two rungs, no bake", one, PROMOTE_SECONDS)
-    yield line("inv promote, the first time (functions start cold)", first, PROMOTE_SECONDS)
-    yield line("inv rollback", back, ROLLBACK_SECONDS)
-    for how, pair in (("all at once", found.at_once), (f"canary at {promotions.SPEED}x", found.canary)):
-        yield Result(
-            f"{many} inv promote at once / one ({how})",
-            f"{pair.many.seconds:.2f} s",
-            f"< {MANY_RATIO:.0f}x",
-            pair.ratio >= MANY_RATIO,
-            f"{pair.one.seconds:.2f} s",
-            f"{pair.ratio:.2f}",
-            f"{pair.many.processor:.2f} / {pair.one.processor:.2f} s",
-        )
-
-
-def void(_value: object) -> None:
-    """Return nothing."""
-
-
-def new(output: Path) -> Path:
-    """Make a project with an environment of its own, as its README says, and return its folder."""
-    output.mkdir(parents=True)
-    answers = output / "answers.json"
-    answers.write_text(json.dumps(ANSWERS))
-    argv = [INVOKE, "new", "--no-input", "--answers", str(answers), "--output", str(output)]
-    Command(argv, ROOT, environment()).run()
-    project = output / "hello"
-    uv = str(Path(sys.executable).parent / "uv")
-    sync = [uv, "sync", "--quiet", "--python", sys.executable, "--reinstall-package", "stepladder"]
-    Command(sync, project, {k: v for k, v in environment().items() if k != "VIRTUAL_ENV"}).run()
-    return project
-
-
-def tool(project: Path, name: str) -> str:
-    """Return a program of a project's own environment: what a user runs, without the byte code that bootstrap makes."""
-    return str(project / ".venv" / "bin" / name)
-
-
-def lambda_client(info: daemon.CloudInfo) -> Any:
-    """Return a client of the local cloud."""
-    import boto3
-
-    keys = {"aws_access_key_id": info.env()["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": "local"}
-    return boto3.client("lambda", region_name="eu-west-1", endpoint_url=info.url, **keys)
-
-
-def image_of(client: Any) -> str:
-    """Return the URI by digest of the image that the project's function has."""
-    return str(client.get_function(FunctionName="hello-staging")["Code"]["ResolvedImageUri"])
-
-
-def peer_function(client: Any) -> str:
-    """Make a function with an alias for the bare calls, of the project's image, and return the image."""
-    image = image_of(client)
-    role = client.get_function_configuration(FunctionName="hello-staging")["Role"]
-    client.create_function(FunctionName="peer", PackageType="Image", Code={"ImageUri": image}, Role=role)
-    client.get_waiter("function_active_v2").wait(FunctionName="peer", WaiterConfig={"Delay": 1})
-    version = client.publish_version(FunctionName="peer")["Version"]
-    client.create_alias(FunctionName="peer", Name="live", FunctionVersion=version)
-    return image
-
-
-def counted(info: daemon.CloudInfo, command: Command) -> int:
-    """Return how many AWS calls a run makes."""
-    info.request("calls", "DELETE")
-    command.run()
-    return len(info.request("calls")["calls"])
-
-
-def smoke_seconds(said: str) -> float:
-    """Return what the smoke cases took, as a deployment says; nothing for any other command."""
-    match = re.search(r"^✓ smoke .* ([\d.]+) s$", said, re.MULTILINE)
-    return float(match[1]) if match else 0.0
-
-
-def invocation(client: Any) -> float:
-    """Return the seconds of one invocation through the alias."""
-    begun = time.perf_counter()
-    answer = client.invoke(FunctionName="hello-staging", Qualifier="live", Payload=b'{"name": "Ada"}')
-    answer["Payload"].read()
-    if "FunctionError" in answer:
-        raise RuntimeError("the function failed")
-    return time.perf_counter() - begun
-
-
-def memory(pid: int) -> float:
-    """Return a process's resident memory in MB (proc(5))."""
-    match = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return int(match[1]) / 1024 if match else float("nan")
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    last = [json.loads(line).get("error") for line in output.read_text().splitlines()]
+    return "" if not child.returncode else next(filter(None, last), f"exit code {child.returncode}")
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    parser = argparse.ArgumentParser(description="Measure everything on this machine in one run.")
+    parser.add_argument("--only", default="", help=f"of {', '.join(PARTS)}, separated by commas")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs of each that are counted")
+    parser.add_argument("--write", action="store_true", help="write the documentation of a part or a trial, too")
+    given = parser.parse_args()
+    chosen = [name for name in given.only.split(",") if name]
+    if unknown := set(chosen) - set(PARTS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if given.rounds < 1:
+        parser.error("--rounds is 1 or more")
+    sys.exit(main(chosen, given.rounds, write=given.write))

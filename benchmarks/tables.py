@@ -7,7 +7,7 @@ Each module of measurements has a function `measure(work, rounds)` that yields t
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -76,6 +76,13 @@ class Table:
     def json(self) -> dict[str, Any]:
         """Return all of it for a file that a machine reads."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, text: Mapping[str, Any]) -> Table:
+        """Return the table that `json` gave."""
+        rows = tuple(Row(tuple(row["cells"]), row["values"]) for row in text["rows"])
+        goals = tuple(Goal(**goal) for goal in text["goals"])
+        return cls(text["name"], text["title"], tuple(text["head"]), rows, tuple(text["notes"]), goals)
 
     def _below(self, bullet: str) -> list[str]:
         goals = [_goal(goal) for goal in self.goals]

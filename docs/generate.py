@@ -36,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import agents
 import aws_recorded
+import benchmark_page
 import ci_permissions
 import cookiecutter_text
 import costs
@@ -403,6 +404,7 @@ def documents() -> dict[Path, str]:
         front: readme(front.read_text("utf-8")),
         ROOT / "template" / "stepladder_template" / "packages.txt": packages(),
         iam_actions.FILE: actions(),
+        **benchmark_page.documents(),
         **cookiecutter_text.documents(ROOT),
         **json_reference.documents(ROOT, tasks()),
         **terraform_text.documents(ROOT),

@@ -1,0 +1,157 @@
+"""What `inv bench` found: docs/reference/benchmarks.md and its pictures, made from docs/reference/benchmarks.json."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path += [str(ROOT / "benchmarks"), str(ROOT / "docs")]
+
+import charts  # noqa: E402 - beside this file
+from picture import THEMES  # noqa: E402
+from record import FILE, Record  # noqa: E402 - of the benchmarks
+from tables import Table  # noqa: E402
+
+PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
+PICTURES = ROOT / "docs" / "pictures"
+OURS = "stepladder"
+HEAD = """# Benchmarks
+
+Written by `docs/generate.py` from [benchmarks.json](benchmarks.json), which `inv bench` writes; a test compares.
+
+{about}
+
+## Repeat it
+
+<!-- example: takes minutes -->
+```sh
+sh bootstrap.sh
+.venv/bin/invoke bench
+```
+
+It installs the other tools in environments of their own, starts a local cloud, and measures all tables in one run. It
+writes this page. [What is measured, and how](../../benchmarks/README.md).
+
+## What the figures are not
+
+* The AWS behind them is [the local cloud](../concepts/local-cloud.md), where a call takes milliseconds. They rank what
+  the client costs: start-up, calls, waits. On AWS each call adds its round trip, and AWS its own time. So the calls
+  stand beside the seconds.
+* Seconds depend on the machine and on what else it does. Compare figures of one table.
+* A figure is the median of the counted runs; the least and the most are in parentheses.
+
+## Goals
+
+"""
+
+
+def documents() -> dict[Path, str]:
+    """Return the page and the pictures."""
+    made = Record.read(FILE)
+    pictures = {
+        PICTURES / f"bench-{table.name}-{theme}.svg": drawn
+        for table in made.tables
+        for theme in THEMES
+        if (drawn := picture(table, theme))
+    }
+    return {PAGE: page(made), **pictures}
+
+
+def page(made: Record) -> str:
+    """Return the page."""
+    goals = [
+        (table.title, f"{goal.what} {goal.wanted}", goal.measured, outcome(goal.met, goal.needs))
+        for table in made.tables
+        for goal in table.goals
+    ]
+    parts = [HEAD.format(about=about(made)), _table(("table", "goal", "measured", ""), goals)]
+    parts += [section(table) for table in made.tables]
+    parts += ["\n## Where it was made\n\n", _table(("", ""), [*made.machine.items(), *made.versions.items()])]
+    parts += ["\nThe load average of a minute, before and after each part:\n\n"]
+    loads = [
+        (part.name, f"{part.seconds:.0f}", f"{part.load[0]:.2f}", f"{part.load[1]:.2f}", part.error)
+        for part in made.parts
+    ]
+    return "".join([*parts, _table(("part", "seconds", "before", "after", ""), loads)])
+
+
+def about(made: Record) -> str:
+    """Return when, of what and on what the record was made."""
+    at = f"{made.started[:10]} at {made.started[11:16]} UTC"
+    changed = " with changed files" if made.changed else ""
+    lines = [
+        f"Made on {at}, in one run on one machine, which took {made.seconds / 60:.1f} minutes.",
+        f"Measured was commit `{made.commit[:12]}`{changed}.",
+        f"Runs of each that are counted: {made.rounds}, unless a table says otherwise.",
+    ]
+    if not made.whole or made.rounds == 1:
+        lines += ["**This was a trial**, not a whole run: the figures show little."]
+    return "\n".join(lines)
+
+
+def outcome(met: bool, needs: str) -> str:
+    """Return how a goal ended, in words."""
+    return "met" if met else f"not met; it needs {needs}" if needs else "**missed**"
+
+
+def section(table: Table) -> str:
+    """Return a table with its picture; its goals stand in a table of their own."""
+    shown = ""
+    if picture(table, "light"):
+        name = f"../pictures/bench-{table.name}"
+        shown = f"""<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="{name}-dark.svg">
+  <img alt="{table.title}, as a picture of the table below" src="{name}-light.svg">
+</picture>
+
+"""
+    notes = "".join(f"* {note}\n" for note in table.notes)
+    rows = [row.cells for row in table.rows]
+    return f"\n## {table.title}\n\n{shown}{_table(table.head, rows)}{chr(10) + notes if notes else ''}"
+
+
+def picture(table: Table, theme: str) -> str:
+    """Return a table's picture; nothing for one that has none."""
+    values = [row.values for row in table.rows]
+    if any("outcomes" in each for each in values):
+        return _grid(table, theme)
+    if table.name in CURVES:
+        return _curves(table, theme)
+    if any("tool" in each and each.get("seconds") for each in values):
+        return _bars(table, theme)
+    return ""
+
+
+CURVES: dict[str, tuple[str, str]] = {}
+"""Tables that are drawn as curves: the names of their axes."""
+
+
+def _bars(table: Table, theme: str) -> str:
+    lines = [
+        charts.Bar(each["tool"], each["seconds"], _calls(each), each["tool"].startswith(OURS))
+        for each in (row.values for row in table.rows)
+        if each.get("seconds")
+    ]
+    return charts.bars(table.title, "s", lines, theme)
+
+
+def _calls(values: Mapping[str, Any]) -> str:
+    calls = values.get("calls")
+    return "" if calls is None else f"{calls:g} call{'s' * (calls != 1)}"
+
+
+def _curves(table: Table, theme: str) -> str:
+    return charts.curves(table.title, CURVES[table.name], [], theme)
+
+
+def _grid(table: Table, theme: str) -> str:
+    rows = {row.cells[0]: [charts.Outcome(*each) for each in row.values["outcomes"]] for row in table.rows}
+    return charts.grid(table.title, table.head[1:], rows, theme)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
