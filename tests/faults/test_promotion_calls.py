@@ -6,8 +6,11 @@ The table is checked against the source of the functions: a new call is missed h
 from __future__ import annotations
 
 import re
+from collections import Counter
 
+import budgets
 import pytest
+from budgets import Cost
 
 from stepladder.core import resources
 
@@ -119,3 +122,17 @@ def test_broken(call, kind, make_project, before, unique, cloud):
             TableName=f"{project.name}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": "lock"}}
         )
     was.check_quiet()
+
+
+def test_a_promotion_costs_what_the_table_says(make_project, unique, cloud):
+    """The calls of the command, of the state machine and of the pipeline's functions."""
+    project = make_project("calls")
+    project.ship(unique(GOOD))
+    assert project.promote().code == 0  # the first one stores the smoke cases, and starts the functions
+    project.ship(unique(GOOD))
+    cloud.reset_calls()
+    ended = project.promote()
+    calls = Counter(cloud.calls())
+    assert ended.code == 0, ended.message
+    entered = project.entered(ended.record["execution_arn"])
+    budgets.check("promote", Cost(calls, figures={"states": len(entered)}))

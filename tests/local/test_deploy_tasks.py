@@ -12,29 +12,10 @@ from live_project import TASKS, LiveProject
 
 pytestmark = pytest.mark.cloud
 
-HEAVY = (
-    "boto3",
-    "cookiecutter",
-    "docker",
-    "moto",
-    "rich",
-    "stepladder.images.layers.build",
-    "stepladder.terraform.runner",
-)
-
 
 @pytest.fixture
 def project(live_project: LiveProject) -> LiveProject:
     return live_project
-
-
-def test_with_nothing_changed_two_calls_are_made_and_nothing_heavy_is_imported(project: LiveProject) -> None:
-    done = project.deploy(env={"PYTHONPROFILEIMPORTTIME": "1"})
-    assert done.code == 0
-    assert sorted(project.cloud.calls()) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]
-    imported = {line.rpartition("|")[2].strip() for line in done.err.splitlines() if line.startswith("import time")}
-    assert not [name for name in HEAVY if name in imported]
-    assert "nothing to do" in done.err
 
 
 def test_above_the_lowest_rung_two_calls_find_nothing_changed_and_other_code_is_refused(project: LiveProject) -> None:
@@ -53,34 +34,6 @@ def test_above_the_lowest_rung_two_calls_find_nothing_changed_and_other_code_is_
     assert project.releases[-1]["skipped_ladder"] == "an outage"
     assert "released past the ladder: an outage" in project.inv("status").err
     assert "past the ladder: an outage" in project.inv("ledger", "--env", "staging").out
-
-
-def test_a_new_handler_is_live_after_seventeen_calls(project: LiveProject) -> None:
-    version = int(project.version)
-    project.say("new words")
-    project.cloud.reset_calls()
-    done = project.deploy()
-    assert done.code == 0, done.err
-    calls = project.cloud.calls()
-    polls = ("lambda:GetFunctionConfiguration", "lambda:GetFunction")
-    assert sorted(call for call in calls if call not in polls) == [
-        "codedeploy:ListDeployments",
-        "dynamodb:BatchGetItem",
-        "dynamodb:GetItem",
-        "dynamodb:PutItem",
-        "dynamodb:TransactWriteItems",
-        "dynamodb:UpdateItem",
-        "ecr:GetAuthorizationToken",
-        "lambda:GetAlias",
-        "lambda:GetAlias",
-        "lambda:Invoke",
-        "lambda:PublishVersion",
-        "lambda:UpdateAlias",
-        "lambda:UpdateFunctionCode",
-    ]
-    assert 3 <= len([call for call in calls if call in polls]) <= 8
-    assert (project.version, project.answer()) == (str(version + 1), "new words")
-    assert f"staging: version {version} -> {version + 1}" in done.err
 
 
 def test_json_is_one_record_on_standard_output(project: LiveProject) -> None:
