@@ -25,7 +25,7 @@ def compose(
     body = body.encode() if isinstance(body, str) else bytes(body)
     url = urlsplit(serialized["url_path"])
     query = (
-        urlencode(serialized["query_string"])
+        urlencode(serialized["query_string"], doseq=True)
         if isinstance(serialized["query_string"], Mapping)
         else serialized["query_string"]
     )

@@ -32,7 +32,7 @@ def install(cloud: Cloud) -> None:
     urls.install(service, invoker)
     deliveries = FunctionDeliveries(invoker, asynchronous)
     cloud.functions = deliveries
-    moto_services.install(cloud, deliveries)
+    moto_services.install(deliveries)
     http_apis.install(cloud, deliveries)
     sources = Sources(service, invoker)
     sources.install()

@@ -1,27 +1,21 @@
 """Moto's own services call functions in process: bring them here.
 
-Log subscriptions and Secrets Manager call Moto's Lambda backend, which
-keeps nothing here. CloudFormation makes permissions in it. This stands in for the parts of it that they use.
+Log subscriptions and Secrets Manager call Moto's Lambda backend, which keeps nothing here. This stands in for the parts
+of it that they use.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.callers import ServiceCaller
-from localcloud.cloud import AwsRequest, Response
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.model import parse_name
 from localcloud.services.lambda_.triggers.deliveries import FunctionDeliveries
 
-if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
 
-_STACKS = ("CreateStack", "UpdateStack", "DeleteStack", "ExecuteChangeSet", "CreateChangeSet")
-
-
-def install(cloud: Cloud, deliveries: FunctionDeliveries) -> None:
+def install(deliveries: FunctionDeliveries) -> None:
     """Put ourselves in the place of Moto's backend."""
 
     def get_backend(account_id: str, region: str) -> Backend:
@@ -35,11 +29,6 @@ def install(cloud: Cloud, deliveries: FunctionDeliveries) -> None:
     threading.Thread(
         target=redirect, daemon=True, name="redirect-moto"
     ).start()  # the import would keep the cloud from ready
-
-    @cloud.action("cloudformation", *_STACKS)
-    def stacks(request: AwsRequest) -> Response:
-        _redirect_permissions(cloud)
-        return request.forward_raw()
 
 
 class Backend:
@@ -87,40 +76,3 @@ class InvokedResponse:
     def invoke(self, body: str, *_args: Any) -> None:
         """Invoke asynchronously."""
         self._backend.send(self._name, body, "secretsmanager.amazonaws.com")
-
-
-def _redirect_permissions(cloud: Cloud) -> None:
-    """Have CloudFormation's AWS::Lambda::Permission added to, and removed from, our functions."""
-    from moto.awslambda.models import Permission
-
-    def create(
-        _cls: Any,
-        /,
-        resource_name: str,
-        cloudformation_json: dict[str, Any],
-        account_id: str,
-        region_name: str,
-        **_: Any,
-    ) -> Any:
-        properties = dict(cloudformation_json["Properties"])
-        permission = Permission(region=region_name)
-        permission.physical_resource_id = f"{resource_name}-permission"
-        permission.removal = {
-            "FunctionName": properties["FunctionName"],
-            "StatementId": permission.physical_resource_id,
-        }
-        if str(properties.get("InvokedViaFunctionUrl", "")).lower() in ("true", "false"):
-            properties["InvokedViaFunctionUrl"] = str(properties["InvokedViaFunctionUrl"]).lower() == "true"
-        params = {**properties, "StatementId": permission.physical_resource_id}
-        cloud.call("lambda", "AddPermission", params, region=region_name, account=account_id)
-        return permission
-
-    def delete(self: Any, account_id: str, region_name: str) -> None:
-        try:
-            cloud.call("lambda", "RemovePermission", self.removal, region=region_name, account=account_id)
-        except ServiceError as error:
-            if error.code != "ResourceNotFoundException":
-                raise
-
-    Permission.create_from_cloudformation_json = classmethod(create)
-    Permission.delete = delete
