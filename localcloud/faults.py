@@ -12,6 +12,8 @@ occur in the request's body or URL. `seconds` is how long `delay` waits after th
 at once (as many as the rate by default). So a throttle is a quota:
 
     {"service": "lambda", "kind": "throttle", "rate": 15, "but": "Invoke,GetFunction,GetPolicy"}
+
+The container registry is met by rules of its own: see `http/registry_faults.py`.
 """
 
 from __future__ import annotations
@@ -30,6 +32,10 @@ KINDS = (
     *("timeout", "malformed", "cut", "cut_after", "crash"),
 )
 
+REGISTRY = "registry"
+"""The container registry, as rules name it."""
+_OF_REGISTRY = ("throttle", "error", "access_denied", "delay_before", "timeout", "cut")
+
 THROTTLES = {  # what each service calls it; the rest say ThrottlingException
     "lambda": ("TooManyRequestsException", 429),
     "s3": ("SlowDown", 503),
@@ -39,13 +45,22 @@ THROTTLES = {  # what each service calls it; the rest say ThrottlingException
     "iam": ("Throttling", 400),
     "sns": ("Throttled", 429),
     "sqs": ("ThrottlingException", 400),
+    REGISTRY: ("TOOMANYREQUESTS", 429),
 }
-DENIALS = {"s3": ("AccessDenied", 403), "iam": ("AccessDenied", 403), "sts": ("AccessDenied", 403)}
+DENIALS = {
+    "s3": ("AccessDenied", 403),
+    "iam": ("AccessDenied", 403),
+    "sts": ("AccessDenied", 403),
+    REGISTRY: ("DENIED", 403),
+}
 SERVER_ERRORS = {
     "lambda": ("ServiceException", 500),
     "dynamodb": ("InternalServerError", 500),
     "s3": ("InternalError", 500),
+    REGISTRY: ("UNKNOWN", 500),
 }
+CODES = {"throttle": THROTTLES, "access_denied": DENIALS, "error": SERVER_ERRORS}
+"""Faults that are answers."""
 
 
 COUNTS = frozenset({"seen", "hits", "tokens", "filled"})
@@ -91,7 +106,10 @@ class Fault:
 
     def matches(self, request: AwsRequest) -> bool:
         """Say whether a request is meant."""
-        if self.service not in ("*", request.service) or self.action not in ("*", request.action):
+        if self.service not in (
+            "*" if request.service != REGISTRY else REGISTRY,
+            request.service,
+        ) or self.action not in ("*", request.action):
             return False
         if request.action in self.but.split(","):
             return False
@@ -100,7 +118,7 @@ class Fault:
 
     def error(self, service: str) -> ServiceError:
         """Return the error as this service would word it."""
-        table = {"throttle": THROTTLES, "access_denied": DENIALS, "error": SERVER_ERRORS}[self.kind]
+        table = CODES[self.kind]
         defaults = {
             "throttle": ("ThrottlingException", 400),
             "access_denied": ("AccessDeniedException", 403 if service == "lambda" else 400),
@@ -130,6 +148,8 @@ class Faults:
             raise ValueError(f"a fault has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
         if raw.get("kind") not in KINDS:
             raise ValueError(f"a fault's kind is one of {', '.join(KINDS)}, not {raw.get('kind')!r}")
+        if raw.get("service") == REGISTRY and raw["kind"] not in _OF_REGISTRY:
+            raise ValueError(f"a fault of the registry is one of {', '.join(_OF_REGISTRY)}, not {raw['kind']}")
         rule = Fault(**raw)
         if rule.rate and (rule.rate < 0 or 0 < rule.burst < 1):
             raise ValueError("a fault's rate is over 0, and its burst at least 1")

@@ -19,7 +19,7 @@ from localcloud.access.callers import Caller, root_of
 from localcloud.callers import ServiceCaller
 from localcloud.cloud import AwsRequest, Cloud, Environ
 from localcloud.faults import CallHangs, Fault, Faults
-from localcloud.http import origins
+from localcloud.http import origins, registry_faults
 from localcloud.http.admin import Admin
 from localcloud.http.call_gate import CallGate
 from localcloud.http.compose import compose
@@ -60,6 +60,8 @@ class Dispatcher:
         signed = environ.get("HTTP_AUTHORIZATION", "").startswith("AWS4-HMAC")
         for prefix, app in self.cloud.routes:
             if path.startswith(prefix) and (prefix.startswith("/_") or not signed):
+                if prefix == registry_faults.PREFIX:
+                    app = registry_faults.meeting(self.faults, app)  # noqa: PLW2901
                 chunks: Iterable[bytes] = app(environ, start_response)
                 return chunks
         self.busy += 1

@@ -13,6 +13,8 @@ import pytest
 import urllib3
 from iam_callers import Iam
 
+from localcloud.faults import Faults
+
 pytestmark = pytest.mark.cloud
 OCI = "application/vnd.oci.image.manifest.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -304,3 +306,20 @@ def test_a_token_opens_what_the_policies_of_its_holder_allow(cloud: Any, reposit
             assert repository.code(repository.send(verb, repository.path(path))) == (403, "DENIED")
     finally:
         repository.headers = own
+
+
+def test_a_fault_of_the_registry_hits_its_own_requests_only(cloud: Any, repository: Repository) -> None:
+    manifest = repository.manifest()
+    rules = [
+        {"service": "registry", "action": "PUT", "body": "/manifests/", "kind": "error"},
+        {"service": "registry", "action": "PUT", "body": "/manifests/", "kind": "throttle"},
+        {"service": "registry", "action": "POST", "body": "/blobs/uploads/", "kind": "error", "status": 503},
+    ]
+    cloud.faults(*rules, {"service": "*", "kind": "error", "but": "CreateRepository,DeleteRepository"})
+    assert repository.send("POST", repository.path("blobs/uploads/")).status == 503
+    answers = [repository.put("tag", manifest) for _ in range(3)]
+    assert [answer.status for answer in answers] == [500, 429, 201]
+    assert repository.code(answers[1]) == (429, "TOOMANYREQUESTS")
+    cloud.faults()
+    with pytest.raises(ValueError, match="a fault of the registry is one of"):
+        Faults().add({"service": "registry", "kind": "crash"})
