@@ -128,6 +128,30 @@ def test_a_resource_that_fails_is_named_and_all_is_undone(cloud: Any, stack: Sta
     assert stack.reasons(stack.name)[1].endswith("failed to create: [Function].")
 
 
+def test_a_role_has_the_policies_that_its_stack_gives_it(cloud: Any, stack: Stack) -> None:
+    client, lambda_may = cloud.client("iam"), "AWSLambda_FullAccess"
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    may = {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
+    properties: dict[str, Any] = {
+        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+        "ManagedPolicyArns": [f"arn:aws:iam::aws:policy/{lambda_may}"],
+        "Policies": [{"PolicyName": "own", "PolicyDocument": {"Version": "2012-10-17", "Statement": [may]}}],
+    }
+    assert stack.create(template(Role={"Type": "AWS::IAM::Role", "Properties": properties})) == "CREATE_COMPLETE"
+    name = stack.resources()["Role"]
+    assert client.get_role_policy(RoleName=name, PolicyName="own")["PolicyDocument"]["Statement"] == [may]
+    attached = client.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    assert [policy["PolicyName"] for policy in attached] == [lambda_may]
+    fewer = {**properties, "ManagedPolicyArns": [], "Policies": []}
+    assert stack.update(template(Role={"Type": "AWS::IAM::Role", "Properties": fewer})) == "UPDATE_COMPLETE"
+    assert stack.resources()["Role"] == name
+    assert client.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
+    assert client.list_role_policies(RoleName=name)["PolicyNames"] == []
+    stack.update(template(Role={"Type": "AWS::IAM::Role", "Properties": properties}))
+    stack.client.delete_stack(StackName=stack.name)
+    assert code_of(lambda: client.get_role(RoleName=name)) == "NoSuchEntity"
+
+
 def test_what_failed_is_kept_where_the_caller_says_so(cloud: Any, stack: Stack) -> None:
     body = template(Queue=QUEUE, Alarm={**ALARM, "DependsOn": "Queue"})
     assert stack.create(body, DisableRollback=True) == "CREATE_FAILED"

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from localcloud.cloud import AwsRequest, Cloud, Response
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.cloudformation import stacks
+from localcloud.services.cloudformation import roles, stacks
 from localcloud.services.cloudformation.functions import TYPES, MotoModel
 
 _TEMPLATES = ("CreateChangeSet", "CreateStack", "GetTemplateSummary", "UpdateStack", "ValidateTemplate")
@@ -40,7 +40,7 @@ class CloudFormation:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._lock = threading.RLock()
-        self._makers: dict[str, MotoModel] = {}
+        self._makers: dict[str, MotoModel | roles.RoleModel] = {}
 
     def with_template(self, request: AwsRequest) -> Response:
         """Answer an action that has a template, with its URL read and its previous parameters filled in."""
@@ -145,7 +145,10 @@ class CloudFormation:
 
         with self._lock:
             if not self._makers:
+                from moto.cloudformation.parsing import get_model_map
+
                 self._makers = {kind.name: MotoModel(self._cloud, kind) for kind in TYPES}
+                self._makers[roles.NAME] = roles.RoleModel(self._cloud, get_model_map()[roles.NAME])
                 _replace_moto(self, self._makers)
         return cloudformation_backends[request.account][request.region]
 
@@ -172,7 +175,7 @@ class CloudFormation:
             raise ServiceError("ValidationError", "No updates are to be performed.")
 
 
-def _replace_moto(service: CloudFormation, makers: Mapping[str, MotoModel]) -> None:
+def _replace_moto(service: CloudFormation, makers: Mapping[str, Any]) -> None:
     """Take the place of Moto's way through a stack, and of its models of what Lambda keeps."""
     from moto.cloudformation import models, parsing
     from moto.cloudformation.responses import CloudFormationResponse
