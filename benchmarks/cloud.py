@@ -38,7 +38,7 @@ def measure(work: Path, rounds: int) -> Iterator[Table]:
     for number in progress.counted(rounds, "start of a local cloud"):
         daemon.down(work / f"cloud{number - 1}")
         begun = time.perf_counter()
-        info, _ = daemon.up(work / f"cloud{number}")
+        info, _ = daemon.up(work / f"cloud{number}", leashed=True)
         starts.append(time.perf_counter() - begun)
     try:
         project, env = new(work / "deployments"), environment(**info.env(region="eu-west-1"))

@@ -1,200 +1,241 @@
-"""Promote and roll back on a local cloud: one service, and ten at once, as whole processes.
+"""Promotions on a local cloud: what is beyond waiting, many services at once, many functions in one promotion.
 
-    .venv/bin/invoke bench --only promote
+    .venv/bin/python benchmarks/promotions.py [rounds]
 
-What Terraform makes is made by API, in the tests' own way (tests/support/cloud_project.py), and recorded as applied, so
-that a run costs no plan. Processor seconds are those of everything: the commands, the cloud, and the functions it runs.
+Whole processes of `inv promote` and `inv rollback` over two rungs, staging and production.
 """
 
 from __future__ import annotations
 
 import os
-import resource
-import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import yaml
-from measure import environment
+import progress
+from alone import print_tables
+from projects import ROOT
+from promoted_project import FAILING, IDLE, Execution, PromotedProject, Took, clouds, execution, timed
+from tables import Goal, Row, Spread, Table
 
-ROOT = Path(__file__).resolve().parents[1]
-INVOKE = str(Path(sys.executable).parent / "invoke")
-sys.path += [str(ROOT / "tests" / "unit"), str(ROOT / "tests" / "support")]
+sys.path += [str(ROOT / "docs")]
 
-from cloud_project import GOOD, CloudProject, runtime  # noqa: E402 - the path comes first
-from running_cloud import RunningCloud  # noqa: E402
+import cloud_images
+import costs
 
-from localcloud import daemon  # noqa: E402
-from stepladder.promotion import delivery  # noqa: E402
-from stepladder.terraform import inputs_hash  # noqa: E402
+from stepladder.core.errors import ExitCode
 
-MANY = 10
-ROUNDS = 3
+ROUNDS = 3  # of what takes many seconds, at most
 CANARY = {"INVOKE_STEPLADDER_PROMOTION_DEPLOYMENT": "Canary10Percent5Minutes"}  # what a project has by default
-SPEED = 60  # of the cloud's clock: five minutes take five seconds
-_DEADLINE = 300.0
-_TICKS = os.sysconf("SC_CLK_TCK")
-_TASKS = "from stepladder.collections import namespace\n\nns = namespace()\n"
+BAKE = 300.0  # seconds that it takes
+SLOW, FAST = 30, 120  # speeds of the cloud's clock
+PROMOTE_SECONDS, ROLLBACK_SECONDS = 5.0, 1.5
+SERVICES, SPEED = (1, 10, 100), 60
+MANY_RATIO, MANY_PROCESSORS = 3.0, 4  # ten services at once beside one, and what that needs where nothing waits
+FUNCTIONS, FUNCTIONS_SPEED = (1, 10, 100), 5
+CALLS_RATIO = 1.1  # of a promotion among a hundred to one alone
+DOLLARS = costs.price("million state transitions") / 1e6
 
 
-@dataclass(frozen=True)
-class Took:
-    """Seconds of the clock, and of the processor for the commands and for the cloud with its functions."""
+def measure(work: Path, rounds: int) -> Iterator[Table]:
+    """Yield the three tables."""
+    client = cloud_images.runtime(work / "runtime")
+    with clouds(work / "cloud") as cloud:
 
-    seconds: float
-    commands: float
-    cloud: float
+        def project(number: int) -> PromotedProject:
+            return PromotedProject(cloud, work / f"service{number}", client)
 
-    @property
-    def processor(self) -> float:
-        """Seconds of the processor, of everything."""
-        return self.commands + self.cloud
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One service's promotion, and those of ten services at once."""
-
-    one: Took
-    many: Took
-
-    @property
-    def ratio(self) -> float:
-        """How many times one promotion's seconds ten at once take."""
-        return self.many.seconds / self.one.seconds
+        services = [project(0)]
+        yield alone(services[0], rounds)
+        progress.show(f"making {max(SERVICES)} services")
+        with ThreadPoolExecutor(2) as pool:
+            services += pool.map(project, range(1, max(SERVICES) + 1))
+        yield at_once(services, min(rounds, ROUNDS))
+    yield many_functions(work, client)
 
 
-@dataclass(frozen=True)
-class Figures:
-    """Medians of the warm rounds; `first` is the first promotion, whose functions start cold."""
-
-    first: Took
-    at_once: Pair
-    canary: Pair
-    rollback: Took
+# what is beyond waiting
 
 
-class Service:
-    """A project that is on both rungs, as Terraform would have made it."""
-
-    def __init__(self, cloud: RunningCloud, folder: Path, client: Path) -> None:
-        folder.mkdir()
-        self.project = CloudProject(cloud, folder, runtime=client).build()
-        self.env = environment(**cloud.env)
-        self.number = 0
-        settings = self.project.settings
-        place = {"account": daemon.ACCOUNT, "region": daemon.REGION}
-        raw = {
-            "project": self.project.name,
-            "rungs": [list(rung) if len(rung) > 1 else rung[0] for rung in settings.rungs],
-            "environments": dict.fromkeys(settings.ladder_environments, place),
-            "architecture": "x86_64",
-            "promotion": {"deployment": "AllAtOnce"},
-        }
-        root = folder / "terraform" / delivery.ROOT
-        root.mkdir(parents=True)
-        (root / "main.tf").write_text("# made by API in this benchmark\n")
-        (folder / "tasks.py").write_text(_TASKS)
-        (folder / "invoke.yaml").write_text(yaml.safe_dump({"stepladder": raw}))
-        rung = self.project.rung()
-        delivery.record(rung, inputs_hash(rung.settings, rung.environment, delivery.ROOT), "plan")
-
-    def ship(self) -> None:
-        """Put a new image on the lowest rung."""
-        self.number += 1
-        self.project.ship(GOOD % f"{self.project.name} {self.number}")
-
-    def start(self, *task: str, **extra: str) -> subprocess.Popen[str]:
-        """Start a task, with additions to its environment."""
-        return subprocess.Popen(
-            [INVOKE, *task],
-            cwd=self.project.root,
-            env={**self.env, **extra},
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-
-
-def measure(work: Path) -> Figures:
-    """Promote and roll back on a cloud of its own; return the medians."""
-    info, _ = daemon.up(work / "promotions")
-    kept = dict(os.environ)
-    os.environ.update(info.env())
-    try:
-        client = runtime(work / "runtime")
-        services = [Service(RunningCloud(info), work / f"service{n}", client) for n in range(MANY + 1)]
-        first, _, _ = a_round(info, services, back=False)
-        rounds = [a_round(info, services) for _ in range(ROUNDS)]
-        at_once, canary, backs = zip(*rounds, strict=True)
-        return Figures(first.one, middle_pair(at_once), middle_pair(canary), middle(backs))
-    finally:
-        daemon.down(work / "promotions")
-        os.environ.clear()
-        os.environ.update(kept)
-
-
-def a_round(info: daemon.CloudInfo, services: list[Service], *, back: bool = True) -> tuple[Pair, Pair, Took]:
-    """Promote all at once and by a canary, one service and the others; roll back one when it has a release before."""
-    pairs = []
-    for speed, extra in ((1, {}), (SPEED, CANARY)):
-        for service in services:
-            service.ship()
-        info.request("clock", "POST", {"speed": speed})
-        one = timed(info.pid, services[:1], "promote", **extra)
-        pairs.append(Pair(one, timed(info.pid, services[1:], "promote", **extra)))
-        info.request("clock", "POST", {"speed": 1})
-    return (
-        pairs[0],
-        pairs[1],
-        timed(info.pid, services[:1], "rollback", "--env", "production") if back else pairs[0].one,
+def alone(service: PromotedProject, rounds: int) -> Table:
+    """Promote one service all at once and by a canary at two speeds of the clock, and roll it back."""
+    ways: Mapping[str, Callable[[], Took]] = {
+        "all at once": lambda: promoted(service),
+        f"canary of five minutes, on a clock {SLOW} times as fast": lambda: promoted(service, SLOW, **CANARY),
+        f"the same, {FAST} times as fast": lambda: promoted(service, FAST, **CANARY),
+        "inv rollback": lambda: timed([service], "rollback", "--env", "production"),
+    }
+    first = promoted(service)
+    runs: dict[str, list[Took]] = {way: [] for way in ways}
+    for _ in progress.counted(min(rounds, ROUNDS), "one service"):
+        for way, run in ways.items():
+            runs[way].append(run())
+    at_once, _, fast, back = runs.values()
+    beyond = seconds(fast).median - BAKE / FAST
+    rows = [row("all at once, the first: cold functions", [first], 0.0)]
+    baked = (0.0, BAKE / SLOW, BAKE / FAST, 0.0)
+    rows += [row(way, took, bake) for (way, took), bake in zip(runs.items(), baked, strict=True)]
+    goals = [
+        Goal("a promotion all at once", f"in less than {PROMOTE_SECONDS:g} s", said(at_once), below(at_once)),
+        Goal("the first one", f"in less than {PROMOTE_SECONDS:g} s", said([first]), below([first])),
+        Goal(
+            "a canary's promotion beyond its bake",
+            f"less than {PROMOTE_SECONDS:g} s",
+            f"{beyond:.2f} s",
+            beyond < PROMOTE_SECONDS,
+        ),
+        Goal("a rollback", f"in less than {ROLLBACK_SECONDS:g} s", said(back), below(back, ROLLBACK_SECONDS)),
+    ]
+    notes = (
+        "Beyond the bake is what the command, the state machine, its functions and CodeDeploy take.",
+        "What differs beyond the bake between the two speeds of the clock is waiting, as between two polls.",
+        "Processor seconds are those of the command, and those of the cloud with the functions that it runs.",
+        f"Runs of each: {len(back)}.",
     )
+    head = ("promotion", "seconds", "of them baking", "beyond", "processor, command", "processor, cloud", "calls", "MB")
+    return Table("promotion", "One promotion: what is beyond waiting", head, tuple(rows), notes, tuple(goals))
 
 
-def timed(pid: int, services: list[Service], *task: str, **extra: str) -> Took:
-    """Run a task in all services at once; raise when one fails."""
-    mine, its, begun = own_children(), of_tree(pid), time.perf_counter()
-    running = [service.start(*task, **extra) for service in services]
-    said = [child.communicate(timeout=_DEADLINE) for child in running]
-    took = Took(time.perf_counter() - begun, own_children() - mine, of_tree(pid) - its)
-    for child, (_, err) in zip(running, said, strict=True):
-        if child.returncode:
-            raise RuntimeError(f"inv {' '.join(task)} ended with {child.returncode}: {err[-2000:]}")
-    return took
+def promoted(service: PromotedProject, speed: float = 1, **extra: str) -> Took:
+    """Promote a new image; the clock has its own speed again afterwards."""
+    service.ship()
+    return clocked([service], speed, **extra)
 
 
-def middle(runs: Sequence[Took]) -> Took:
-    """Return the medians."""
-    return Took(*(statistics.median(getattr(run, each.name) for run in runs) for each in fields(Took)))
+def clocked(services: Sequence[PromotedProject], speed: float = 1, *, code: int = 0, **extra: str) -> Took:
+    """Promote what the lowest rungs have, on a clock of this speed."""
+    cloud = services[0].made.cloud
+    cloud.speed(speed)
+    try:
+        return timed(services, "promote", code=code, **extra)
+    finally:
+        cloud.speed(1)
 
 
-def middle_pair(pairs: Sequence[Pair]) -> Pair:
-    """Return the medians of both sides."""
-    return Pair(middle([pair.one for pair in pairs]), middle([pair.many for pair in pairs]))
+def seconds(runs: Sequence[Took]) -> Spread:
+    """Return the runs' seconds."""
+    return Spread(tuple(run.seconds for run in runs))
 
 
-def own_children() -> float:
-    """Return the processor seconds of this process's children that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def said(runs: Sequence[Took]) -> str:
+    """Return the runs' median as it is read."""
+    return f"{seconds(runs).median:.2f} s"
 
 
-def of_tree(pid: int) -> float:
-    """Return the processor seconds of a process, of its children, and of those that it had (proc(5))."""
-    return sum(sum(map(int, stat[11:15])) for stat in _tree(pid)) / _TICKS
+def below(runs: Sequence[Took], limit: float = PROMOTE_SECONDS) -> bool:
+    """Say whether the runs' median is below a limit."""
+    return seconds(runs).median < limit
 
 
-def _tree(pid: int) -> Iterator[list[str]]:
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = path.read_text()
-        except OSError:
-            continue  # it has ended meanwhile
-        stat = text.rpartition(")")[2].split()
-        if path.parent.name == str(pid) or stat[1] == str(pid):
-            yield stat
+def row(what: str, runs: Sequence[Took], bake: float) -> Row:
+    """Return the line of a way to promote, of which `bake` seconds are waited for."""
+    took = seconds(runs)
+    commands, cloud = (Spread(tuple(getattr(run, each) for run in runs)).median for each in ("commands", "cloud"))
+    calls, most = max(run.calls for run in runs), max(run.megabytes for run in runs)
+    cells = (what, took.text(), f"{bake:.2f}", f"{took.median - bake:.2f}", f"{commands:.2f}", f"{cloud:.2f}")
+    values = {"tool": what, "seconds": took.figures, "bake": bake, "processor": commands + cloud, "calls": calls}
+    return Row((*cells, str(calls), f"{most:.0f}"), {**values, "megabytes": most})
+
+
+# many services at once
+
+
+def at_once(services: Sequence[PromotedProject], rounds: int) -> Table:
+    """Promote one, ten and a hundred services at once; one and ten by a canary too."""
+    kinds = [(size, "all at once", 1, {}) for size in SERVICES]
+    kinds[2:2] = [(size, f"canary, clock at {SPEED}x", SPEED, CANARY) for size in SERVICES[:2]]
+    runs: dict[tuple[int, str], list[Took]] = {}
+    for number in progress.counted(rounds, "many services"):
+        for size, how, speed, extra in kinds:
+            if size == max(SERVICES) and number > 1:
+                continue
+            chosen = services[1 : size + 1]
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(PromotedProject.ship, chosen))
+            runs.setdefault((size, how), []).append(clocked(chosen, speed, **extra))
+    rows = [service_row(size, how, took, runs[1, how]) for (size, how), took in runs.items()]
+    goals = []
+    for (size, how), took in runs.items():
+        ratio = seconds(took).median / seconds(runs[1, how]).median
+        if size == SERVICES[1]:
+            waits = how != "all at once"
+            needs = "" if waits or (os.cpu_count() or 1) >= MANY_PROCESSORS else f"{MANY_PROCESSORS} processors"
+            what = f"{size} at once, {how}, beside one"
+            goals.append(
+                Goal(what, f"at most {MANY_RATIO:g} times as long", f"{ratio:.2f}", ratio <= MANY_RATIO, needs)
+            )
+        if size == max(SERVICES):
+            calls = took[0].calls / size / max(run.calls for run in runs[1, how])
+            what = f"calls of a promotion among {size} at once, beside one alone"
+            goals.append(Goal(what, f"at most {CALLS_RATIO:g} times as many", f"{calls:.2f}", calls <= CALLS_RATIO))
+    notes = (
+        "The machine is AWS too: the cloud and its functions share the processors with the commands.",
+        "Where nothing waits, no more promotions go on than there are processors. A canary waits for most of its time.",
+        f"Of {max(SERVICES)} services most functions start cold: the cloud keeps {IDLE} idle environments.",
+        f"Runs of each: {rounds}; of {max(SERVICES)} services one.",
+    )
+    head = (
+        "services",
+        "how",
+        "seconds",
+        "beside one",
+        "processor of each, command",
+        "and cloud",
+        "calls of each",
+        "MB",
+    )
+    return Table("services", "Many services promoted at once", head, tuple(rows), notes, tuple(goals))
+
+
+def service_row(size: int, how: str, runs: Sequence[Took], one: Sequence[Took]) -> Row:
+    """Return the line of so many services."""
+    took = seconds(runs)
+    commands, cloud = (Spread(tuple(getattr(run, f) for run in runs)).median / size for f in ("commands", "cloud"))
+    ratio, calls = took.median / seconds(one).median, round(max(run.calls for run in runs) / size)
+    most = max(run.megabytes for run in runs)
+    cells = (str(size), how, took.text(), f"{ratio:.2f}", f"{commands:.2f}", f"{cloud:.2f}", str(calls), f"{most:.0f}")
+    return Row(cells, {"what": how, "size": size, "seconds": took.figures, "calls": calls, "megabytes": most})
+
+
+# many functions in one promotion
+
+
+def many_functions(work: Path, client: Path) -> Table:
+    """Promote a project of one, ten and a hundred functions; of many also with one that fails behind its alias."""
+    rows = []
+    for size in FUNCTIONS:
+        with clouds(work / f"cloud{size}") as cloud:
+            progress.show(f"making {size} functions")
+            names = [FAILING, *(f"number-{number}" for number in range(1, size))][: size - 1]
+            project = PromotedProject(cloud, work / f"functions{size}", client, names)
+            for failing in ("", FAILING)[: 2 if names else 1]:
+                progress.show(f"{size} functions{', one fails' if failing else ''}")
+                project.ship(failing)
+                code = ExitCode.ROLLED_BACK if failing else ExitCode.OK
+                took, done = clocked([project], FUNCTIONS_SPEED, code=int(code)), execution(project)
+                rows.append(functions_row(size, failing, took, done))
+    notes = (
+        f"All at once, on a clock {FUNCTIONS_SPEED} times as fast; once each. More than ten targets begin 1.5 s apart.",
+        "Functions start cold: each gets a new version. Their processor seconds are in those of the cloud.",
+        f"More than ten functions of a rung are child executions. A transition costs ${DOLLARS:.6f}, in children too.",
+        "Where one fails, all are rolled back and verified, and the command ends with exit code 3.",
+    )
+    head = ("functions", "ended", "seconds", "processor, command", "and cloud", "MB", "calls")
+    head += ("transitions", "price", "events", "child executions", "of events at most", "input, bytes")
+    return Table("functions", "Many functions in one promotion", head, tuple(rows), notes)
+
+
+def functions_row(size: int, failing: str, took: Took, done: Execution) -> Row:
+    """Return the line of a promotion of so many functions."""
+    ended = "all rolled back: one fails" if failing else "promoted"
+    price = done.transitions * DOLLARS
+    cells = (str(size), ended, f"{took.seconds:.1f}", f"{took.commands:.1f}", f"{took.cloud:.1f}")
+    cells += (f"{took.megabytes:.0f}", f"{took.calls:,}", f"{done.transitions:,}", f"${price:.4f}", f"{done.events:,}")
+    cells += (f"{done.children:,}", f"{done.most:,}", f"{done.input_bytes:,}")
+    values = {"what": ended, "size": size, "seconds": [took.seconds], "processor": took.processor, "calls": took.calls}
+    return Row(cells, {**values, "megabytes": took.megabytes, "transitions": done.transitions, "dollars": price})
+
+
+if __name__ == "__main__":
+    print_tables(measure)

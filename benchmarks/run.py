@@ -34,6 +34,7 @@ NEWEST = ROOT / ".stepladder" / "benchmarks.json"
 PARTS = {
     "commands": "inv --list and inv new",
     "cloud": "the local cloud, and inv deploy beside bare calls",
+    "promotions": "promotions: what is beyond waiting, many services at once, many functions in one",
 }
 """The modules of measurements in the order in which they run: what is timed first, what is heavy last."""
 DEADLINE = 3600.0  # seconds that one module may take
