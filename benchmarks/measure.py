@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import resource
 import statistics
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import progress
 
 _DEADLINE = 300.0
+_BETWEEN = 0.03  # seconds between two readings of memory
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -54,6 +59,43 @@ class Run:
     seconds: float
     processor: float
     said: str
+
+
+class PeakMemory:
+    """The most memory of processes, read while they run.
+
+    `ru_maxrss` is no use: a child that vfork made begins with what its parent had, and keeps it (getrusage(2)).
+    """
+
+    def __init__(self) -> None:
+        self._pids: list[int] = []
+        self._most = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def add(self, pid: int) -> None:
+        """Watch a process too."""
+        self._pids.append(pid)
+
+    @property
+    def megabytes(self) -> float:
+        """What the largest of them had at most."""
+        return self._most / 1024
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_BETWEEN):
+            for pid in self._pids:
+                with contextlib.suppress(OSError):  # it has ended
+                    if found := re.search(r"^VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE):
+                        self._most = max(self._most, int(found[1]))
 
 
 def _processor() -> float:

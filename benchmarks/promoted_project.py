@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import yaml
-from measure import environment
+from measure import PeakMemory, environment
 from projects import INVOKE, ROOT
 
 sys.path += [str(ROOT / "tests" / "unit"), str(ROOT / "tests" / "support")]
@@ -140,7 +140,10 @@ def timed(projects: Sequence[PromotedProject], *task: str, code: int = 0, **extr
     its, begun = of_tree(cloud.info.pid), time.perf_counter()
     usages: list[resource.struct_rusage] = []
     with contextlib.ExitStack() as stack:
+        peak = stack.enter_context(PeakMemory())
         running = [stack.enter_context(project.started(task, extra)) for project in projects]
+        for child, _ in running:
+            peak.add(child.pid)
         for child, output in running:
             _, status, usage = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
@@ -154,7 +157,7 @@ def timed(projects: Sequence[PromotedProject], *task: str, code: int = 0, **extr
         seconds,
         sum(usage.ru_utime + usage.ru_stime for usage in usages),
         of_tree(cloud.info.pid) - its,
-        max(usage.ru_maxrss for usage in usages) / 1024,
+        peak.megabytes,
         len(cloud.calls()),
     )
 

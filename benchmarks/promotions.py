@@ -195,7 +195,7 @@ def service_row(size: int, how: str, runs: Sequence[Took], one: Sequence[Took]) 
     ratio, calls = took.median / seconds(one).median, round(max(run.calls for run in runs) / size)
     most = max(run.megabytes for run in runs)
     cells = (str(size), how, took.text(), f"{ratio:.2f}", f"{commands:.2f}", f"{cloud:.2f}", str(calls), f"{most:.0f}")
-    return Row(cells, {"what": how, "size": size, "seconds": took.figures, "calls": calls, "megabytes": most})
+    return Row(cells, {"tool": how, "size": size, "seconds": took.figures, "calls": calls, "megabytes": most})
 
 
 # many functions in one promotion
@@ -233,7 +233,7 @@ def functions_row(size: int, failing: str, took: Took, done: Execution) -> Row:
     cells = (str(size), ended, f"{took.seconds:.1f}", f"{took.commands:.1f}", f"{took.cloud:.1f}")
     cells += (f"{took.megabytes:.0f}", f"{took.calls:,}", f"{done.transitions:,}", f"${price:.4f}", f"{done.events:,}")
     cells += (f"{done.children:,}", f"{done.most:,}", f"{done.input_bytes:,}")
-    values = {"what": ended, "size": size, "seconds": [took.seconds], "processor": took.processor, "calls": took.calls}
+    values = {"tool": ended, "size": size, "seconds": [took.seconds], "processor": took.processor, "calls": took.calls}
     return Row(cells, {**values, "megabytes": took.megabytes, "transitions": done.transitions, "dollars": price})
 
 

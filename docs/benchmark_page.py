@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,10 @@ from tables import Table  # noqa: E402
 
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
 PICTURES = ROOT / "docs" / "pictures"
-OURS = "stepladder"
+OURS, FLOOR = "stepladder", "floor"
+"""What the names of our rows begin with, and of the scripts that do no more than they must."""
+MAIN = "change"
+"""The table whose figure the README has."""
 HEAD = """# Benchmarks
 
 Written by `docs/generate.py` from [benchmarks.json](benchmarks.json), which `inv bench` writes; a test compares.
@@ -46,6 +50,22 @@ writes this page. [What is measured, and how](../../benchmarks/README.md).
 ## Goals
 
 """
+
+
+def speed() -> str:
+    """Return the main figure in one sentence, for the README: a change until it is live, beside the quickest other."""
+    rows = [row.values for table in Record.read(FILE).tables if table.name == MAIN for row in table.rows]
+    took = {each["tool"]: statistics.median(each["seconds"]) for each in rows if each.get("seconds")}
+    ours = [seconds for tool, seconds in took.items() if tool.startswith(OURS)]
+    others = {seconds: tool for tool, seconds in took.items() if not tool.startswith((OURS, FLOOR))}
+    link = "[measured in one run](docs/reference/benchmarks.md)"
+    if not ours or not others:
+        return f"stepladder beside other tools, {link}"
+    best = min(others)
+    return (
+        f"a changed line is tested, live and recorded after {min(ours):.1f} to {max(ours):.1f} s; "
+        f"the quickest other tool, {others[best]}, takes {best:.1f} s: {link}"
+    )
 
 
 def documents() -> dict[Path, str]:
@@ -118,15 +138,11 @@ def picture(table: Table, theme: str) -> str:
     values = [row.values for row in table.rows]
     if any("outcomes" in each for each in values):
         return _grid(table, theme)
-    if table.name in CURVES:
+    if len({each.get("size") for each in values}) > 1:
         return _curves(table, theme)
     if any("tool" in each and each.get("seconds") for each in values):
         return _bars(table, theme)
     return ""
-
-
-CURVES: dict[str, tuple[str, str]] = {}
-"""Tables that are drawn as curves: the names of their axes."""
 
 
 def _bars(table: Table, theme: str) -> str:
@@ -144,7 +160,17 @@ def _calls(values: Mapping[str, Any]) -> str:
 
 
 def _curves(table: Table, theme: str) -> str:
-    return charts.curves(table.title, CURVES[table.name], [], theme)
+    points: dict[str, list[tuple[float, float]]] = {}
+    for row in table.rows:
+        found = points.setdefault(row.values["tool"], [])
+        found.append((row.values["size"], statistics.median(row.values["seconds"])))
+    curves = [charts.Curve(name, sorted(each)) for name, each in points.items()]
+    return charts.curves(table.title, (_unit(table), "seconds"), curves, theme)
+
+
+def _unit(table: Table) -> str:
+    """Return of what the sizes of a table are: `functions` of `100 functions`, or of the head."""
+    return table.rows[0].cells[0].lstrip("0123456789,. ") or table.head[0]
 
 
 def _grid(table: Table, theme: str) -> str:

@@ -15,7 +15,7 @@ from picture import COLOURS, THEMES
 
 WIDTH, LINE, EDGE = 860, 34, 20
 LABEL, NOTE, CHARACTER = 250, 190, 7.2  # columns of text beside the bars, and the mean width of a letter of 13 pixels
-SHAPES = ("circle", "square", "diamond", "triangle", "cross")
+SHAPES = ("circle", "square", "diamond", "triangle", "cross", "bar")
 SERIES = ("cyan", "green", "yellow", "red", "dim")
 MARKS = {"good": ("✓", "green"), "fair": ("~", "yellow"), "bad": ("✗", "red"), "none": ("-", "dim")}
 
@@ -184,6 +184,7 @@ def _shape(shape: str, x: float, y: float, colour: str) -> str:
         "diamond": "m0-6l6 6l-6 6l-6-6z",
         "triangle": "m0-6l5.5 10h-11z",
         "cross": "m-4.5-4.5l9 9m0-9l-9 9",
+        "bar": "m-2-7h4v14h-4z",
         "circle": "m-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0",
     }
     return f'<path d="M{x:.1f} {y:.1f}{paths[shape]}" class="{colour}-shape"/>'

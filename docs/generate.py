@@ -333,7 +333,8 @@ Those of a generated project. This repository's own are in [CONTRIBUTING.md](../
 
 
 def readme(text: str) -> str:
-    """Return the README with its table of tasks as it must be."""
+    """Return the README with its table of tasks and its figure of the benchmarks as they must be."""
+    text = re.sub(r"^\| \*\*Speed\*\* \|.*$", f"| **Speed** | {benchmark_page.speed()} |", text, flags=re.MULTILINE)
     head, _, rest = text.partition("<!-- tasks -->\n")
     _, _, tail = rest.partition("<!-- end of tasks -->\n")
     return f"{head}<!-- tasks -->\n{task_table()}<!-- end of tasks -->\n{tail}"

@@ -107,6 +107,14 @@ def test_a_grid_has_a_mark_and_words_in_each_cell():
     assert tree.find(f"{SVG}desc").text == "killed: stepladder converges, other fails."
 
 
+def test_a_table_of_sizes_is_drawn_as_curves_by_its_commands():
+    rows = [(size, tool, seconds) for tool, seconds in (("none", 0.3), ("all", 2.0)) for size in (1, 100)]
+    cells = [Row((f"{s} functions", t), {"size": s, "tool": t, "seconds": [x * s]}) for s, t, x in rows]
+    tree, words = _read(benchmark_page.picture(Table("scale", "Scale", ("size", "command"), tuple(cells)), "light"))
+    assert {"none", "all", "functions"} <= set(words.split())
+    assert "all: 1: 2, 100: 200" in tree.find(f"{SVG}desc").text
+
+
 def test_curves_have_a_shape_each_and_their_points_in_words():
     lines = [charts.Curve("none", [(1, 0.3), (100, 0.5)]), charts.Curve("all", [(1, 0.9), (100, 30)])]
     tree, words = _read(charts.curves("Functions", ("functions", "seconds"), lines, "light"))
