@@ -22,6 +22,8 @@ OURS, FLOOR = "stepladder", "floor"
 """What the names of our rows begin with, and of the scripts that do no more than they must."""
 MAIN = "change"
 """The table whose figure the README has."""
+FAULTS = "toughness"
+"""The table that is drawn as a grid."""
 HEAD = """# Benchmarks
 
 Written by `docs/generate.py` from [benchmarks.json](benchmarks.json), which `inv bench` writes; a test compares.
@@ -136,7 +138,7 @@ def section(table: Table) -> str:
 def picture(table: Table, theme: str) -> str:
     """Return a table's picture; nothing for one that has none."""
     values = [row.values for row in table.rows]
-    if any("outcomes" in each for each in values):
+    if table.name == FAULTS:
         return _grid(table, theme)
     if len({each.get("size") for each in values}) > 1:
         return _curves(table, theme)
@@ -174,8 +176,22 @@ def _unit(table: Table) -> str:
 
 
 def _grid(table: Table, theme: str) -> str:
-    rows = {row.cells[0]: [charts.Outcome(*each) for each in row.values["outcomes"]] for row in table.rows}
-    return charts.grid(table.title, table.head[1:], rows, theme)
+    """Draw a column for each tool that ran, and a line for each fault."""
+    rows = [row for row in table.rows if row.values.get("tool")]
+    lines = {
+        fault: [charts.Outcome(_kind(row.cells[number]), row.cells[number]) for row in rows]
+        for number, fault in enumerate(table.head[1:], 1)
+    }
+    return charts.grid(table.title, [row.cells[0] for row in rows], lines, theme) if rows else ""
+
+
+def _kind(word: str) -> str:
+    """Return how good an outcome is: what `benchmarks/toughness.py` calls it tells."""
+    if word.startswith(("converges", "refuses")):
+        return "good"
+    if word.startswith(("pushes nothing", "the fault wasn't met")) or not word:
+        return "none"
+    return "fair" if "though live" in word else "bad"
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -6,6 +6,7 @@ Each picture has a title and a description. Its meaning is in words, marks and s
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,45 +117,43 @@ def curves(title: str, axes: tuple[str, str], lines: Sequence[Curve], theme: str
 
 
 def grid(title: str, head: Sequence[str], lines: Mapping[str, Sequence[Outcome]], theme: str) -> str:
-    """Return a cell for each outcome, with its mark and its words."""
-    first = 230
-    wide = (WIDTH - 2 * EDGE - first) / len(head)
+    """Return a cell for each outcome, with its mark and its words; as wide as the columns need."""
+    first, wide, high = 190, 108, 62
     parts = []
     for number, name in enumerate(head):
-        for row, word in enumerate(_wrapped(name, wide - 8)):
+        for row, word in enumerate(_wrapped(name, wide - 6)):
             parts += [_text(EDGE + first + wide * (number + 0.5), 62 + 16 * row, word, "middle bold")]
-    top = 62 + 16 * max(len(_wrapped(name, wide - 8)) for name in head)
+    top = 62 + 16 * max(len(_wrapped(name, wide - 6)) for name in head)
     for line, (label, outcomes) in enumerate(lines.items()):
-        y = top + 44 * line
-        words = _wrapped(label, first - 12)[:2]
-        parts += [
-            _text(EDGE, y + (26 if len(words) == 1 else 18) + 16 * n, word, "text") for n, word in enumerate(words)
-        ]
+        y = top + high * line
+        words = _wrapped(label, first - 12)
+        begin = y + high / 2 + 5 - 8 * (len(words) - 1)
+        parts += [_text(EDGE, begin + 16 * n, word, "text") for n, word in enumerate(words)]
         for number, outcome in enumerate(outcomes):
             x = EDGE + first + wide * number
             mark, colour = MARKS[outcome.kind]
-            parts += [
-                f'<rect x="{x + 2:.1f}" y="{y + 2}" width="{wide - 4:.1f}" height="40" rx="4" class="{colour}-cell"/>'
-            ]
-            cell = _wrapped(f"{mark} {outcome.text}", wide - 10)[:2]
-            at = y + (26 if len(cell) == 1 else 19)
-            parts += [_text(x + wide / 2, at + 14 * n, word, "small middle") for n, word in enumerate(cell)]
+            box = f'x="{x + 2}" y="{y + 2}" width="{wide - 4}" height="{high - 4}"'
+            parts += [f'<rect {box} rx="4" class="{colour}-cell"/>']
+            cell = _wrapped(re.sub(r"(\d) s$", "\\1\N{NO-BREAK SPACE}s", f"{mark} {outcome.text}"), wide - 4)
+            begin = y + high / 2 + 4 - 7 * (len(cell) - 1)
+            parts += [_text(x + wide / 2, begin + 14 * n, word, "small middle") for n, word in enumerate(cell)]
     told = "; ".join(
         f"{label}: {', '.join(f'{name} {outcome.text}' for name, outcome in zip(head, outcomes, strict=True))}"
         for label, outcomes in lines.items()
     )
-    return _picture(title, f"{told}.", top + 44 * len(lines) + 14, parts, theme)
+    width = max(WIDTH, 2 * EDGE + first + wide * len(head))
+    return _picture(title, f"{told}.", top + high * len(lines) + 14, parts, theme, width)
 
 
-def _picture(title: str, description: str, height: int, parts: Sequence[str], theme: str) -> str:
+def _picture(title: str, description: str, height: int, parts: Sequence[str], theme: str, width: int = WIDTH) -> str:
     colours = dict(zip(COLOURS, THEMES[theme].split(), strict=True))
     body = "\n".join(parts)
-    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     return f"""<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="title description">
 <title id="title">{escape(title)}</title>
 <desc id="description">{escape(description)}</desc>
 <style>{_style(colours)}</style>
-<rect x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="8" class="frame"/>
+<rect x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="8" class="frame"/>
 {_text(EDGE, 32, title, "bold large")}
 {body}
 </svg>
@@ -208,7 +207,7 @@ def _short(power: int) -> str:
 
 def _wrapped(text: str, wide: float) -> list[str]:
     """Return text in lines of at most so many pixels, as far as that is known without the font."""
-    return list(_lines(text.split(), wide)) or [""]
+    return list(_lines(text.split(" "), wide)) or [""]
 
 
 def _lines(words: Sequence[str], wide: float) -> Iterator[str]:

@@ -31,8 +31,12 @@ BARS = Table(
 GRID = Table(
     "toughness",
     "Faults",
-    ("fault", "stepladder", "other"),
-    (Row(("killed", "converges", "fails"), {"outcomes": [["good", "converges"], ["bad", "fails"]]}),),
+    ("tool", "killed", "throttled"),
+    (
+        Row(("stepladder", "converges, 3 s", "refuses with the cause, 1 s"), {"tool": "stepladder"}),
+        Row(("other", "fails, 2 s", "pushes nothing"), {"tool": "other"}),
+        Row(("third", "can't run here: no Node", ""), {}),
+    ),
 )
 
 
@@ -102,9 +106,11 @@ def test_bars_say_their_medians_and_calls_in_words():
 
 def test_a_grid_has_a_mark_and_words_in_each_cell():
     tree, words = _read(benchmark_page.picture(GRID, "dark"))
-    assert "✓ converges" in words
-    assert "✗ fails" in words
-    assert tree.find(f"{SVG}desc").text == "killed: stepladder converges, other fails."
+    assert "✓ converges, 3\N{NO-BREAK SPACE}s" in words
+    assert "✗ fails, 2\N{NO-BREAK SPACE}s" in words
+    assert "- pushes nothing" in words
+    assert "third" not in words
+    assert "killed: stepladder converges, 3 s, other fails, 2 s" in tree.find(f"{SVG}desc").text
 
 
 def test_a_table_of_sizes_is_drawn_as_curves_by_its_commands():
