@@ -14,14 +14,17 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 NAME = "docker"
 DEFAULT = "unix:///var/run/docker.sock"
 _SECONDS = 2.0
 _MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+_architectures: dict[str, str] = {}
+"""Those of the engines that were found, by address."""
 
 
 @dataclass(frozen=True)
@@ -55,33 +58,65 @@ def answers() -> bool:
 def find() -> ContainerEngine | None:
     """Ask the engine what it is (about 10 ms); None when none answers."""
     try:
-        info = _info(address())
+        host = address()
+        info = _info(host)
         named = str(info["Architecture"])
-        architecture = _MACHINES.get(named, named)
-        return ContainerEngine(str(info["ServerVersion"]), architecture, str(info["Name"]) == socket.gethostname())
+        _architectures[host] = _MACHINES.get(named, named)
+        local = str(info["Name"]) == socket.gethostname()
+        return ContainerEngine(str(info["ServerVersion"]), _architectures[host], local)
     except (OSError, ValueError, LookupError, TypeError, http.client.HTTPException):
+        return None
+
+
+def architecture() -> str:
+    """Return the engine's architecture in Lambda's words, as it was found before; empty when no engine answers."""
+    host = address()
+    if host not in _architectures:
+        find()
+    return _architectures.get(host, "")
+
+
+def api_version() -> str | None:
+    """Return the newest version of its API that the engine speaks; None where only the SDK can ask for it.
+
+    The SDK asks by `/version` each time a client is made, for which an engine starts three programs; this is `/_ping`.
+    """
+    target = urlsplit(address())
+    try:
+        return _answer(target, "/_ping")[0].get("Api-Version") if _is_plain(target) else None
+    except (OSError, ValueError, http.client.HTTPException):
         return None
 
 
 def _info(host: str) -> Mapping[str, Any]:
     """Return the engine's own description (https://docs.docker.com/reference/api/engine/, SystemInfo)."""
     target = urlsplit(host)
-    if target.scheme not in {"unix", "tcp", "http"} or os.environ.get("DOCKER_TLS_VERIFY"):
+    if not _is_plain(target):
         return _info_by_sdk()
+    info = json.loads(_answer(target, "/info")[1])
+    if not isinstance(info, dict):
+        raise TypeError(f"{host} is no container engine")
+    return info
+
+
+def _is_plain(target: SplitResult) -> bool:
+    """Say whether an engine is spoken to without TLS and without SSH."""
+    return target.scheme in {"unix", "tcp", "http"} and not os.environ.get("DOCKER_TLS_VERIFY")
+
+
+def _answer(target: SplitResult, path: str) -> tuple[Message, bytes]:
+    """Return the headers and the body of what an engine answers to a GET."""
     connection: http.client.HTTPConnection
     if target.scheme == "unix":
         connection = _UnixConnection(target.path)
     else:
         connection = http.client.HTTPConnection(target.hostname or "", target.port or 2375, timeout=_SECONDS)
     try:
-        connection.request("GET", "/info", headers={"Host": "docker"})
+        connection.request("GET", path, headers={"Host": "docker"})
         answer = connection.getresponse()
-        info = json.loads(answer.read())
+        return answer.headers, answer.read()
     finally:
         connection.close()
-    if not isinstance(info, dict):
-        raise TypeError(f"{host} is no container engine")
-    return info
 
 
 def _info_by_sdk() -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ import tarfile
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,7 +51,9 @@ def client() -> Iterator[Any]:
 
     try:
         with contextlib.closing(
-            docker.DockerClient.from_env(environment=engine_module.environment(), timeout=_TIMEOUT)
+            docker.DockerClient.from_env(
+                environment=engine_module.environment(), version=engine_module.api_version(), timeout=_TIMEOUT
+            )
         ) as opened:
             yield opened
     except APIError as error:
@@ -106,7 +109,7 @@ def build(
                     buildargs={**arguments, "BASE_IMAGE": base.reference},
                     labels=_labels(base, key, commit),
                     network_mode=_network(engine),
-                    **_platform(engine, settings.architecture),
+                    **_platform(settings.architecture),
                 ),
                 progress,
                 f"{settings.image.context}/Dockerfile",
@@ -116,8 +119,22 @@ def build(
         check.check_architecture(ARCHITECTURE.get(named, named), settings.architecture)
         _check_size(image.attrs["Size"])
         engine_files.check_handler(engine, image, handler, settings.python, root, shared.configured(settings))
-        packages = engine_files.distributions_of(engine, image, settings.python) if settings.supply_chain.sbom else ()
-        return EngineImage(image.id, base.label, image.attrs["Size"], settings.architecture, distributions=packages)
+        listing = _listing(image, settings.python) if settings.supply_chain.sbom else None
+        return EngineImage(image.id, base.label, image.attrs["Size"], settings.architecture, listing=listing)
+
+
+def _listing(image: Any, python: str) -> Future[tuple[str, ...]]:
+    """List the packages of an image while it is pushed: the engine packs whole folders for that."""
+
+    def listed() -> tuple[str, ...]:
+        with client() as engine:
+            return engine_files.distributions_of(engine, image, python)
+
+    pool = ThreadPoolExecutor(1, thread_name_prefix="packages")
+    try:
+        return pool.submit(listed)
+    finally:
+        pool.shutdown(wait=False)
 
 
 def _labels(base: EngineBase, key: str, commit: str) -> dict[str, str]:
@@ -125,9 +142,9 @@ def _labels(base: EngineBase, key: str, commit: str) -> dict[str, str]:
     return {LABEL_BUILDER: engine_module.NAME, LABEL_KEY: key, LABEL_BASE: base.label, **revision}
 
 
-def _platform(engine: Any, architecture: str) -> dict[str, str]:
+def _platform(architecture: str) -> dict[str, str]:
     """Name the platform only to build for another than the engine's own: old engines refuse the flag."""
-    native = ARCHITECTURE.get(engine.version()["Arch"]) == architecture
+    native = engine_module.architecture() == architecture
     return {} if native else {"platform": f"linux/{PLATFORM[architecture]}"}
 
 

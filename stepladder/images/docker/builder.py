@@ -79,7 +79,7 @@ class DockerBuilder:
         repository = job.target
         target = f"{repository.registry.host}/{repository.name}"
         try:
-            push.push(built, target, tag, repository.login, job.step.progress)
+            push.push(built, target, tag, repository.login, job.step.progress, known=repository.credentials())
         except push.TagExistsError:
             image = check.read(repository.registry, repository.name, tag)
             if image is None or image.key != job.key:

@@ -86,6 +86,7 @@ class _Inside:
     def __init__(self, engine: Any, container: Any, searched: list[str], context: Iterable[str]) -> None:
         self._engine, self._container, self._searched = engine, container, searched
         self._own = [f"/{path}" for path in context if path.endswith(".py")]
+        self._read: dict[str, bytes] = {}
 
     def has(self, module: str) -> bool:
         """Say whether a module without a package can be imported; a folder is one too."""
@@ -115,14 +116,16 @@ class _Inside:
         return contents
 
     def _archive(self, path: str) -> bytes:
-        """Return a path of the container as a tar, empty when there is none."""
+        """Return a path of the container as a tar, empty when there is none. An engine starts a program to make one."""
         from docker.errors import NotFound
 
-        try:
-            stream = self._engine.api.get_archive(self._container, path)[0]
-            return b"".join(stream)  # read to its end, the connection is free again
-        except NotFound:
-            return b""
+        if path not in self._read:
+            try:
+                stream = self._engine.api.get_archive(self._container, path)[0]
+                self._read[path] = b"".join(stream)  # read to its end, the connection is free again
+            except NotFound:
+                self._read[path] = b""
+        return self._read[path]
 
     def _names(self, folder: str) -> list[str]:
         """Return what lies in a folder of the container."""

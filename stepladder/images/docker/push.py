@@ -32,8 +32,12 @@ def push(
     tag: str,
     login: Callable[[], tuple[str, str]],
     progress: Callable[[str], None],
+    *,
+    known: tuple[str, str] | None = None,
 ) -> None:
     """Push to `target` (`host/repository`) under `tag`. Credentials go to the engine in a header, nowhere else.
+
+    `login` asks for user and password, and is asked before each attempt; at the first, `known` ones will do.
 
     Raises `TagExistsError` for an immutable tag, `RefusedError` when the credentials don't do, `RegistryError` when the
     registry fails for good.
@@ -43,7 +47,8 @@ def push(
         engine.api.tag(image.id, target, tag)
         for attempt in attempts(f"pushing {tag}"):
             with guard(attempt, target):
-                message = _once(engine, target, tag, login, progress)
+                message = _once(engine, target, tag, known or login(), progress)
+                known = None
                 if not message:
                     return
                 low = message.lower()
@@ -63,10 +68,8 @@ def push(
     raise RegistryError(f"{target} doesn't take the image")
 
 
-def _once(
-    engine: Any, target: str, tag: str, login: Callable[[], tuple[str, str]], progress: Callable[[str], None]
-) -> str:
-    user, password = login()
+def _once(engine: Any, target: str, tag: str, credentials: tuple[str, str], progress: Callable[[str], None]) -> str:
+    user, password = credentials
     events = engine.api.push(
         target, tag, auth_config={"username": user, "password": password}, stream=True, decode=True
     )

@@ -27,6 +27,9 @@ class Repository:
     host: str
     name: str
     login: Callable[[], tuple[str, str]]
+    """Asks for user and password."""
+    credentials: Callable[[], tuple[str, str]]
+    """Returns those that were asked for last."""
 
     @property
     def own_hosts(self) -> tuple[str, ...]:
@@ -39,16 +42,24 @@ def connect(aws: Aws, names: Names) -> Repository:
 
     The token is asked for again when the registry stops taking it; it never leaves this process.
     """
-    first: list[dict[str, Any]] = [_authorization(aws)]
-    endpoint = os.environ.get(VARIABLE) or str(first[0]["proxyEndpoint"])
+    last = _authorization(aws)
+    endpoint = os.environ.get(VARIABLE) or str(last["proxyEndpoint"])
     _check_account(endpoint, names)
+    is_used = False
 
-    def login() -> tuple[str, str]:
-        data = first.pop() if first else _authorization(aws)
-        user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+    def credentials() -> tuple[str, str]:
+        nonlocal is_used
+        is_used = True
+        user, _, password = base64.b64decode(last["authorizationToken"]).decode().partition(":")
         return user, password
 
-    return Repository(RegistryClient(endpoint, login=login), names.registry, names.repository, login)
+    def login() -> tuple[str, str]:
+        nonlocal last
+        if is_used:
+            last = _authorization(aws)
+        return credentials()
+
+    return Repository(RegistryClient(endpoint, login=login), names.registry, names.repository, login, credentials)
 
 
 def _check_account(endpoint: str, names: Names) -> None:
