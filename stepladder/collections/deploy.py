@@ -48,7 +48,7 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     """Deploy to one environment: apply Terraform, build, push, test and release what changed."""
     from stepladder.commands import job_page
     from stepladder.commands.deploy import DeployOptions
-    from stepladder.commands.deploy_many import run
+    from stepladder.commands.deploy_chosen import run
     from stepladder.releases.adapters import ProjectImages, ProjectInfra
     from stepladder.releases.rung import opened
     from stepladder.terraform.allowed import check_wanted, names_only

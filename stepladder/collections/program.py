@@ -54,8 +54,11 @@ class Program(invoke.Program):
         contexts = []
         for name, aliases in self.collection.task_names.items():
             known = not typed.isdisjoint((name, *aliases))
-            flags = self.collection[name].get_arguments(ignore_unknown_help=lenient) if known else ()
-            contexts.append(ParserContext(name=name, aliases=aliases, args=flags))
+            if known:
+                flags = self.collection[name].get_arguments(ignore_unknown_help=lenient)
+                contexts.append(ParserContext(name=name, aliases=aliases, args=flags))
+            else:
+                contexts.append(_Untyped(name=name, aliases=aliases))
         return Parser(initial=self.initial_context, contexts=contexts)
 
     @contextlib.contextmanager
@@ -155,6 +158,13 @@ class Program(invoke.Program):
         """Return the environments of the project's file, as it stands: the settings are checked by the task."""
         declared = self.config.get("stepladder", {}).get("environments", {})
         return list(declared) if hasattr(declared, "keys") else []
+
+
+class _Untyped(ParserContext):
+    """A task that isn't on the command line, of which nothing changes while that is read."""
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> _Untyped:
+        return self
 
 
 def _no_value_typed(command: str) -> BadInputError:

@@ -70,6 +70,10 @@ class _Task(invoke.Task[Any]):
 
     help: dict[str, str]
 
+    def __deepcopy__(self, _memo: dict[int, Any]) -> _Task:
+        """Return the task: Invoke copies each of a project's to give it a name, and changes none."""
+        return self
+
     def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
         options: dict[str, Any] = super().arg_opts(name, default, taken_names)
         if name == "env" and "e" not in options["names"]:

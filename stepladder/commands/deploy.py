@@ -7,34 +7,23 @@ function is created from it. Every step may be repeated: a killed run is continu
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stepladder.aws_lambda.alias import ALIAS_CHANGED
 from stepladder.core import names
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.similar import did_you_mean
 from stepladder.ledger.lock import WAIT
-from stepladder.ledger.schema import ReleaseEntry
 from stepladder.ledger.words import recorded_commit
-from stepladder.releases import (
-    cut_off,
-    failed_run,
-    freeze_guard,
-    half_destroyed,
-    ladder_guard,
-    left_foundation,
-    preview,
-    restore,
-    secret_check,
-)
+from stepladder.releases import foretold, freeze_guard, half_destroyed, ladder_guard, left_foundation, restore
 from stepladder.releases import plan as plans
 from stepladder.releases import report as reports
 from stepladder.releases.acts import Acts
 from stepladder.releases.interfaces import Images, Infrastructure
 from stepladder.releases.plan import FOUNDATION, IMAGE, SERVICE, DeployPlan, EnvironmentState, Wanted
-from stepladder.releases.release import Released
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_suite import UNTESTED_WARNING, load_suite
@@ -42,6 +31,7 @@ from stepladder.settings.load import INFRA
 
 if TYPE_CHECKING:
     from stepladder.core.git import Commit
+    from stepladder.ledger.schema import ReleaseEntry
 
 
 @dataclass(frozen=True)
@@ -102,7 +92,7 @@ class Deploy:
         """Deploy as `run` does, and end with what another run did in between."""
         options, rung = self.request, self.rung
         self.check_options()
-        with self.pool, preview.foretold(dry_run=options.dry_run):
+        with self.pool, foretold.refusals(dry_run=options.dry_run):
             self.acts.suite = load_suite(rung, no_smoke=options.no_smoke)
             state, wanted = self._read()
             half_destroyed.warn(rung, state.ledger)
@@ -119,6 +109,8 @@ class Deploy:
                 self.check_freeze()
             if options.no_smoke:
                 rung.console.warn(UNTESTED_WARNING)
+            from stepladder.releases import secret_check
+
             self._check_commit()
             secret_check.check([rung])
             return self._locked(state, wanted, plan)
@@ -207,6 +199,8 @@ class Deploy:
 
     def _preview(self, state: EnvironmentState, plan: DeployPlan) -> DeployReport:
         """Print what would be done, from real reads and real plans; change nothing."""
+        from stepladder.releases import preview
+
         self._check_commit()
         if any(plan.step(name).act for name in (IMAGE, SERVICE)):
             self.acts.check_files()
@@ -252,6 +246,9 @@ class Deploy:
     # act
 
     def _locked(self, state: EnvironmentState, wanted: Wanted, plan: DeployPlan) -> DeployReport:
+        from stepladder.releases import failed_run
+        from stepladder.releases.release import Released
+
         rung = self.rung
         if not state.ledger.exists:
             # The table that holds the lock is yet to be made. Terraform's own locks (a file lock of this checkout, then
@@ -277,6 +274,8 @@ class Deploy:
 
     def _cut_off_release(self) -> ReleaseEntry | None:
         """Print whose lock was taken over, and free what it left; return the release that is written in its stead."""
+        from stepladder.releases import cut_off
+
         dead = self.rung.report_takeover()
         if dead:
             for line in self.infra.free_lock_of(dead):

@@ -18,8 +18,7 @@ from dataclasses import replace
 from stepladder.aws_lambda.alias import ALIAS_CHANGED
 from stepladder.commands import function_failures as failures
 from stepladder.commands import many_report as reports
-from stepladder.commands import preview_deploy
-from stepladder.commands.deploy import Deploy, DeployOptions, checked_commit
+from stepladder.commands.deploy import DeployOptions, checked_commit
 from stepladder.commands.function_deploy import FunctionDeploy
 from stepladder.commands.many_images import SharedImages
 from stepladder.commands.many_report import ManyReport
@@ -29,13 +28,11 @@ from stepladder.core.process_identity import release_id
 from stepladder.core.several import attempt
 from stepladder.ledger.lock import WAIT
 from stepladder.ledger.schema import Holder
-from stepladder.releases import failed_run, half_destroyed, preview, secret_check
+from stepladder.releases import failed_run, foretold, half_destroyed, secret_check
 from stepladder.releases.interfaces import Images, Infrastructure
 from stepladder.releases.plan import FOUNDATION, SERVICE
-from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung, uninterrupted
 from stepladder.releases.smoke_suite import UNTESTED_WARNING
-from stepladder.settings.functions import given
 
 _OVERTAKEN = (ALIAS_CHANGED, "changed-by-hand")
 """The kinds of errors that another run may be the reason of, which ended before our locks."""
@@ -97,7 +94,7 @@ class DeployMany:
         return again._once()
 
     def _once(self) -> ManyReport:
-        with self.pool, self._terraform, self._held, preview.foretold(dry_run=self.request.dry_run):
+        with self.pool, self._terraform, self._held, foretold.refusals(dry_run=self.request.dry_run):
             for function in self.functions:
                 function.load(no_smoke=self.request.no_smoke)
             self._read(self.functions)
@@ -303,25 +300,3 @@ class DeployMany:
 
     def _each(self, functions: Sequence[FunctionDeploy], act: Callable[[FunctionDeploy], None]) -> None:
         attempt(functions, act, self.pool)
-
-
-def run(
-    rung: Rung,
-    flags: Sequence[str],
-    images: Callable[[Rung], Images],
-    infra: Infrastructure,
-    request: DeployOptions,
-) -> DeployReport | ManyReport:
-    """Deploy the functions that `--function` names, or all. A project with its own function alone has its own deploy.
-
-    `rung` is the environment with the whole project. Raises `BadInputError` for a function that isn't there.
-    """
-    chosen = {given(rung.settings, flag) for flag in flags}
-    every = rung.settings.function_names
-
-    def deploy() -> DeployReport | ManyReport:
-        if every == ("",):
-            return Deploy(rung, images(rung), infra, request).run()
-        return DeployMany(rung, images, infra, request, [name for name in every if not chosen or name in chosen]).run()
-
-    return preview_deploy.around(rung, deploy, dry_run=request.dry_run)

@@ -7,13 +7,14 @@ take twice the memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from stepladder.commands import drift_report
 from stepladder.commands.drift_report import DriftFinding
 from stepladder.core.aws import known_error
 from stepladder.core.console import Console
 from stepladder.core.errors import DriftError, InterruptedRunError, StepladderError
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.step import Step
 from stepladder.ledger.schema import InfraRecord
 from stepladder.promotion import delivery

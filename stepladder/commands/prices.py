@@ -6,8 +6,7 @@ published of these pages, and serve for an estimate: a bill says more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import Names
 
 NOTED_ON = "2026-11-26"

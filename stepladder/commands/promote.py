@@ -19,7 +19,7 @@ from stepladder.promotion.start import StartResult
 from stepladder.promotion.subject import PromotionOptions
 from stepladder.promotion.subjects import promoted, subject_words
 from stepladder.promotion.watch import watch
-from stepladder.releases.preview import foretold
+from stepladder.releases import foretold
 
 _SHOWN = 10  # targets that get a line each
 _SMOKE = ("SmokeFailedError", "ProbeFailedError")
@@ -64,7 +64,7 @@ def promote(
 
 def promote_dry(machine: StateMachine, options: PromotionOptions) -> Mapping[str, object]:
     """Say what `promote` would do, from real reads and plans, and return that as a record; change and start nothing."""
-    with foretold(dry_run=True):
+    with foretold.refusals(dry_run=True):
         plan = plan_promotion(machine, options)
         described = PromotionDescription(machine, options, plan)
         started, _, _ = carry_out(plan, options, described)

@@ -7,7 +7,7 @@ smoke cases. While a CodeDeploy deployment is under way, rolling back means stop
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from stepladder.aws_lambda import alias as aliases
@@ -15,9 +15,10 @@ from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.commands import status
 from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import short
 from stepladder.ledger.schema import ReleaseEntry
-from stepladder.releases import marks, preview, release_command, restore, rollback_plan
+from stepladder.releases import foretold, marks, preview, release_command, restore, rollback_plan
 from stepladder.releases.rollback_acts import RollbackActs
 from stepladder.releases.rollback_plan import RollbackPlan, RollbackReport
 from stepladder.releases.rollback_preview import RollbackDescription
@@ -84,7 +85,7 @@ class Rollback:
         Raises `RefusedError` when there is no target or it can't serve any more, `RollbackFailedError` when the alias
         was moved and doesn't serve the target.
         """
-        with preview.foretold(dry_run=self.dry_run):
+        with foretold.refusals(dry_run=self.dry_run):
             return self._run()
 
     def _run(self) -> RollbackReport:

@@ -10,18 +10,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from stepladder.commands.many_report import several
 from stepladder.commands.rollback import Rollback, RollbackChoice
 from stepladder.commands.rollback_set import released_together
 from stepladder.core.errors import ExitCode, RollbackFailedError, StepladderError
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.process_identity import release_id
 from stepladder.core.release_facts import short
 from stepladder.core.several import attempt, combined, tried
 from stepladder.core.tables import Cell, Column
 from stepladder.ledger.words import result_words
-from stepladder.releases import marks, preview
+from stepladder.releases import foretold, marks
 from stepladder.releases.rollback_acts import RollbackActs
 from stepladder.releases.rollback_plan import VERSION, RollbackPlan, RollbackReport
 from stepladder.releases.rollback_preview import RollbackDescription
@@ -105,7 +106,7 @@ class RollbackMany:
         Raises as `Rollback.run` does before anything has moved, with a line for each function that can't return.
         Raises `RollbackFailedError` when some returned and others couldn't.
         """
-        with self.pool, preview.foretold(dry_run=self.options.dry_run):
+        with self.pool, foretold.refusals(dry_run=self.options.dry_run):
             names = self.names or released_together(self.rung, self.options.to)
             functions = [self._function(name) for name in names]
             attempt(functions, FunctionRollback.choose, self.pool)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def modules(project: Path, own: Path) -> ModulesOrigin:
         return ModulesOrigin(missing=True)
     outdated = recorded != tree_hash(own)
     version = version_of(record)
-    if recorded in (tree_hash(folder), tree_hash(folder, unix=True)):
+    if recorded == tree_hash(folder) or recorded == tree_hash(folder, unix=True):
         return ModulesOrigin((), outdated, version)
     return ModulesOrigin(_edited(folder, record.get("files")), outdated, version)
 
@@ -122,9 +123,18 @@ def _edited(folder: Path, recorded: Any) -> tuple[str, ...]:
 
 
 def _contents(folder: Path, *, unix: bool) -> list[tuple[str, bytes]]:
-    files = [path for path in folder.rglob("*") if path.is_file() and not _is_junk(path.relative_to(folder))]
-    named = sorted((path, path.relative_to(folder).as_posix()) for path in files)
-    return [(name, _unix(path.read_bytes()) if unix else path.read_bytes()) for path, name in named]
+    paths = [("/".join(parts), folder.joinpath(*parts)) for parts in sorted(_files(folder))]
+    return [(name, _unix(path.read_bytes()) if unix else path.read_bytes()) for name, path in paths]
+
+
+def _files(folder: Path) -> Iterator[tuple[str, ...]]:
+    """Yield the path of each file of the modules, by its parts."""
+    for base, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _JUNK]
+        below = Path(base).relative_to(folder)
+        for path in (below / name for name in names):
+            if not _is_junk(path) and (folder / path).is_file():
+                yield path.parts
 
 
 def _unix(content: bytes) -> bytes:
@@ -133,9 +143,4 @@ def _unix(content: bytes) -> bytes:
 
 def _is_junk(path: Path) -> bool:
     """Recognise Terraform's own files, and those of other tools: no version made them."""
-    return (
-        path.as_posix() == MODULES_FILE
-        or not _JUNK.isdisjoint(path.parts)
-        or path.suffix == ".tfplan"
-        or ".tfstate" in path.name
-    )
+    return path.as_posix() == MODULES_FILE or path.name in _JUNK or path.suffix == ".tfplan" or ".tfstate" in path.name

@@ -7,10 +7,11 @@ it uses the standard library only.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from stepladder.core.lazy_dataclass import dataclass
 
 FILE = "kind.json"
 SETTINGS = "settings.json"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.forge import claim_reasons
 
 ACTION = "sts:assumerolewithwebidentity"

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Protocol
 
 from stepladder.core import endpoints, notes
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images import key as keys
 from stepladder.settings import builders
 

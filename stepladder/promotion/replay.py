@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from stepladder.core.clock import seconds_of, stamp
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import LATEST
 from stepladder.ledger.schema import PIPELINE_HOST, PROMOTE, SUCCEEDED, UNKNOWN, Current, Holder, ReleaseEntry
 from stepladder.promotion import history

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+from typing import TYPE_CHECKING
 
-from stepladder.aws_lambda.lambda_function import FunctionState, repository_of
 from stepladder.core import names
 from stepladder.core.errors import RepositoryMissingError, StepladderError
-from stepladder.releases import (
-    adopt,
-    applied_root,
-    drift,
-    environment_outputs,
-    left_foundation,
-    live_smoke,
-    marks,
-    restore,
-)
-from stepladder.releases import release as releases
+from stepladder.core.lazy_dataclass import dataclass
+from stepladder.releases import left_foundation, restore
 from stepladder.releases import report as reports
 from stepladder.releases.interfaces import Images, Infrastructure, ReleaseImage
-from stepladder.releases.ladder_guard import Pin
 from stepladder.releases.plan import (
     FOUNDATION,
     IMAGE,
@@ -32,10 +22,14 @@ from stepladder.releases.plan import (
     Wanted,
     carry_out,
 )
-from stepladder.releases.release import ReleaseTarget
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_suite import Suite
+
+if TYPE_CHECKING:
+    from stepladder.aws_lambda.lambda_function import FunctionState
+    from stepladder.releases.ladder_guard import Pin
+    from stepladder.releases.release import ReleaseTarget
 
 
 @dataclass
@@ -137,6 +131,8 @@ class Acts:
     def smoke(self, step: PlannedStep) -> None:
         """Run the smoke cases on the live version, since nothing but they changed, and note that it passed them."""
         if step.act and self.plan.only_tests:
+            from stepladder.releases import live_smoke
+
             live_smoke.retest(self.rung, self.state, self.suite)
 
     # behind them
@@ -198,6 +194,9 @@ class Acts:
 
         Raises `RefusedError` with the difference when that can't be, before anything is published.
         """
+        from stepladder.releases import drift
+        from stepladder.releases import release as releases
+
         rung, ledger = self.rung, self.state.ledger
         if SERVICE in self.applied:
             latest = self.latest
@@ -228,6 +227,8 @@ class Acts:
         image: ReleaseImage | None,
         latest: FunctionState,
     ) -> DeployReport:
+        from stepladder.releases import release as releases
+
         target = self.target(state, wanted, plan, image, latest)
         if target is None or state.alias is None:
             return reports.unchanged(self.rung, state, plan, self.url)
@@ -243,6 +244,10 @@ class Acts:
         latest: FunctionState,
     ) -> ReleaseTarget | None:
         """Return what is to be released; None once it is recorded that the alias serves that already."""
+        from stepladder.aws_lambda.lambda_function import repository_of
+        from stepladder.releases import adopt
+        from stepladder.releases.release import ReleaseTarget
+
         rung, current, alias = self.rung, state.ledger.current, state.alias
         if alias is None:
             raise AssertionError("a release needs an alias")
@@ -278,6 +283,8 @@ class Acts:
 
         `config_hash` is what the function's configuration has to be afterwards; by default it is as it is then.
         """
+        from stepladder.releases import applied_root, environment_outputs
+
         live = self._live_image if root == SERVICE and not image_uri else ""
         applied = applied_root.apply(self.rung, self.infra, root, image_uri or live or None, live=bool(live))
         self.applied.add(root)
@@ -295,4 +302,6 @@ class Acts:
         return wanted
 
     def _check_bad(self, digest: str) -> None:
+        from stepladder.releases import marks
+
         marks.check_deploy(self.rung, digest, force=self.force)

@@ -16,9 +16,10 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, NoReturn, Protocol
 
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import split_target
 from stepladder.ledger import schema
 from stepladder.ledger.schema import SentCommand

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.step import Step
 from stepladder.ledger.schema import Holder
 

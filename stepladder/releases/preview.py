@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from stepladder.core import names
 from stepladder.core.errors import RefusedError
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.ledger.schema import Holder
 from stepladder.releases import drift, marks, release_command, secret_check
 from stepladder.releases.interfaces import Infrastructure
@@ -15,17 +16,6 @@ from stepladder.releases.plan import FOUNDATION, IMAGE, SERVICE, DeployPlan, Env
 from stepladder.releases.release import check_kind
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_suite import Suite
-
-
-@contextlib.contextmanager
-def foretold(*, dry_run: bool) -> Iterator[None]:
-    """Say of a refusal that it would be one, when nothing but a look was asked for; it keeps its exit code."""
-    try:
-        yield
-    except RefusedError as error:
-        if not dry_run:
-            raise
-        raise RefusedError(f"would be refused: {error.message}", kind=error.kind, hint=error.hint) from error
 
 
 def warn_of_lock(rung: Rung, holder: Holder | None) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from stepladder.aws_lambda import function_url
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import short
 from stepladder.releases.plan import FOUNDATION, SERVICE, SMOKE, DeployPlan, EnvironmentState, PlannedStep
-from stepladder.releases.release import Released
 from stepladder.releases.rung import Rung
+
+if TYPE_CHECKING:
+    from stepladder.releases.release import Released
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Protocol
 
 from stepladder.aws_lambda.lambda_function import FunctionState
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import short
 from stepladder.ledger import schema
 from stepladder.ledger.schema import ReleaseEntry

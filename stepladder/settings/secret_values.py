@@ -91,6 +91,9 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     ),
 )
 """Compiled when the first value is compared: most commands compare none."""
+_MARKS = frozenset("-_.:=")
+_SHORTEST_WORD = 20
+"""The characters of an AWS access key. No shape without one of the marks is shorter."""
 # 40 characters of base64 are an AWS secret key only where they are mixed: a Git commit has as many, all of them hex.
 _AWS_SECRET = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=[^0-9]*[0-9])(?!/)[A-Za-z0-9/+]{40}")
 _SHORTEST_MIX = 24
@@ -111,6 +114,8 @@ def why(name: str, value: str) -> str:
 
 def shape_of(text: str) -> str:
     """Return what a text holds that its issuer documents as a secret; empty when it holds none."""
+    if len(text) < _SHORTEST_WORD and _MARKS.isdisjoint(text):
+        return ""  # and none of the shapes is compiled
     return next((what for what, shape in _SHAPES if re.search(shape, text)), "")
 
 

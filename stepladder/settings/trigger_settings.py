@@ -7,9 +7,10 @@ out.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, make_dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from stepladder.core import resources, trigger_kinds
@@ -79,23 +80,38 @@ class TriggerTable:
         )
 
 
-@cache
-def tables() -> dict[str, TriggerTable]:
-    """Return the table of each kind that a trigger may have, in their order."""
-    template = resources.folder("template")
-    return {
-        kind.name: TriggerTable(
-            kind.name,
-            _table(kind.name, raw["settings"]),
-            (
+class _Tables(Mapping[str, TriggerTable]):
+    """The tables by kind. Each is read when somebody asks for it: a project has triggers of one kind or two."""
+
+    def __init__(self, template: Path) -> None:
+        self._template = template
+        self._kinds = {kind.name: kind for kind in trigger_kinds.read(template) if kind.name != trigger_kinds.NONE}
+        self._read: dict[str, TriggerTable] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._kinds
+
+    def __getitem__(self, name: str) -> TriggerTable:
+        if name not in self._read:
+            raw = trigger_kinds.settings(self._template, self._kinds[name])
+            between: tuple[Unless | Together, ...] = (
                 *(Unless(**each) for each in raw.get("unless", ())),
                 *(Together(**each) for each in raw.get("together", ())),
-            ),
-        )
-        for kind in trigger_kinds.read(template)
-        if kind.name != trigger_kinds.NONE
-        for raw in [trigger_kinds.settings(template, kind)]
-    }
+            )
+            self._read.setdefault(name, TriggerTable(name, _table(name, raw["settings"]), between))
+        return self._read[name]
+
+
+@cache
+def tables() -> Mapping[str, TriggerTable]:
+    """Return the table of each kind that a trigger may have, in their order."""
+    return _Tables(resources.folder("template"))
 
 
 def _table(name: str, settings: Mapping[str, Any]) -> type:

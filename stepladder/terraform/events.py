@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.step import Step
 
 _DONE = {"apply_complete", "apply_errored"}

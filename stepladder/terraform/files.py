@@ -49,13 +49,13 @@ def sources(folder: Path) -> dict[str, Path]:
     paths: dict[str, Path] = {}
     for base, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if f not in _SKIPPED)
+        parent = Path(base)
+        before = "".join(f"{part}/" for part in parent.relative_to(folder).parts)
         for name in sorted(files):
             hidden = name.startswith(".") and name != ".terraform.lock.hcl"
             if not hidden and not name.endswith(_SKIPPED_SUFFIXES) and ".tfstate." not in name:
-                path = Path(base) / name
-                below = path.relative_to(folder).as_posix()
-                check_name(f"{folder.name}/{below}")
-                paths[below] = path
+                check_name(f"{folder.name}/{before}{name}")
+                paths[f"{before}{name}"] = parent / name
     return paths
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stepladder.core.errors import BadInputError
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import Names
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import previews, rung_gates
@@ -233,7 +233,8 @@ def code(at: Root) -> dict[str, Path]:
 
 def code_hashes(at: Root) -> tuple[str, str]:
     """Return the hash of the root's own code (without the lock file) and that of the modules."""
-    hashes = {name: files.sha256_file(path) for name, path in code(at).items() if path != at.lock_file}
+    lock = f"{at.name}/{LOCK_FILE}"
+    hashes = {name: files.sha256_file(path) for name, path in code(at).items() if name != lock}
     own = {name: value for name, value in hashes.items() if name.startswith(f"{at.name}/")}
     shared = {name: value for name, value in hashes.items() if name not in own}
     return files.sha256_mapping(own), files.sha256_mapping(shared)

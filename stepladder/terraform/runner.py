@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from stepladder.core import process
 from stepladder.core.aws import Aws
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import StepladderError
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.notes import is_new
 from stepladder.core.step import Step
 from stepladder.terraform import cli, distributions, file_lock, files, provider_process, providers, references, roots

@@ -18,7 +18,7 @@ from fakes.errors import BROKEN, DENIED, THROTTLED
 from fakes.many_harness import ManyHarness
 
 from stepladder.commands.deploy import DeployOptions
-from stepladder.commands.deploy_many import run
+from stepladder.commands.deploy_chosen import run
 from stepladder.core.errors import (
     BadInputError,
     ExitCode,

@@ -13,10 +13,10 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.context.files import Entry
 
 MTIME = 315_532_800  # 1980-01-01: the earliest time that zip files, and so wheels, can carry

@@ -6,9 +6,10 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from stepladder.core import files
+from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.context.files import Entry
 from stepladder.images.dockerfile import uv_command
 from stepladder.images.dockerfile.stage import DockerfileStage, holds_uv
