@@ -103,7 +103,7 @@ class LambdaFunction:
         """Wait until no update of $LATEST is under way and return it as it is then, Failed or not.
 
         RevisionId and LastUpdateStatus change when an update ends, so a guard needs the state read here. Asks every
-        0.1 s at first (botocore's waiter: 1 s). Raises `StepladderError` when the deadline passes.
+        0.07 s at first (botocore's waiter: 1 s). Raises `StepladderError` when the deadline passes.
         """
         state = seen
         for turn in self.clock.polls(self.timeout):

@@ -11,7 +11,7 @@ from typing import TypeVar
 from stepladder.core.aws import error_code, is_unreachable
 from stepladder.core.lazy_dataclass import dataclass
 
-POLL_FIRST = 0.1  # seconds; botocore's waiters ask every 1 or 5 s, which dominates a release
+POLL_FIRST = 0.07  # seconds; botocore's waiters ask every 1 or 5 s, which dominates a release
 POLL_MOST = 2.0
 CONFLICTS = frozenset({"ResourceConflictException"})
 THROTTLES = frozenset({"TooManyRequestsException", "ThrottlingException", "ThrottledException", "Throttling"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from stepladder.core import aws as aws_module
 from stepladder.core.aws import Aws
 from stepladder.core.display import megabytes
@@ -50,11 +52,13 @@ def prepare(
         check_handlers(settings, aws, step, environment, say=say)
         step.skip(f"digest {noted.digest[7:19]}, tag {noted.tag[:20]}: the registry has it")
         return noted
-    job = BuildJob(settings, names, key, revision.read(settings), step, say, pull, allow_dirty=allow_dirty)
-    if not allow_dirty:
-        revision.refuse_dirty_in_ci(job.revision)
-    choose.refuse_latest_in_ci(settings)
-    job.repository = ecr.connect(aws, names)
+    with ThreadPoolExecutor(1, thread_name_prefix="registry") as pool:  # beside git
+        connecting = pool.submit(ecr.connect, aws, names)
+        job = BuildJob(settings, names, key, revision.read(settings), step, say, pull, allow_dirty=allow_dirty)
+        if not allow_dirty:
+            revision.refuse_dirty_in_ci(job.revision)
+        choose.refuse_latest_in_ci(settings)
+    job.repository = connecting.result()
     try:
         image = _tagged(job) or _publish(job)
     except RegistryError as error:

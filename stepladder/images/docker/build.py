@@ -118,13 +118,13 @@ def build(
         named = str(image.attrs["Architecture"])
         check.check_architecture(ARCHITECTURE.get(named, named), settings.architecture)
         _check_size(image.attrs["Size"])
-        engine_files.check_handler(engine, image, handler, settings.python, root, shared.configured(settings))
         listing = _listing(image, settings.python) if settings.supply_chain.sbom else None
+        engine_files.check_handler(engine, image, handler, settings.python, root, shared.configured(settings))
         return EngineImage(image.id, base.label, image.attrs["Size"], settings.architecture, listing=listing)
 
 
 def _listing(image: Any, python: str) -> Future[tuple[str, ...]]:
-    """List the packages of an image while it is pushed: the engine packs whole folders for that."""
+    """List the packages of an image while it is checked and pushed: the engine packs whole folders for that."""
 
     def listed() -> tuple[str, ...]:
         with client() as engine:
