@@ -45,10 +45,9 @@ _DESCRIBES = frozenset(
 """Words behind one for a secret that make it a name of something else: how long it is, where, whose."""
 _COUNTS = frozenset({"MAX", "MIN", "NUM", "NUMBER"})
 """First words of names that count: `MAX_TOKEN`."""
-_PLAIN_VALUE = re.compile(
+_PLAIN_VALUE = (
     r"|0|1|true|false|yes|no|on|off|none|null|enabled|disabled|required|optional"
-    r"|(/[\w.-]+){2,}|(ssm|secretsmanager):\S+|arn:[\w-]+:[a-z0-9-]+:\S+|https?://[^\s@?]+|\$\{[^}]+\}",
-    re.IGNORECASE,
+    r"|(/[\w.-]+){2,}|(ssm|secretsmanager):\S+|arn:[\w-]+:[a-z0-9-]+:\S+|https?://[^\s@?]+|\$\{[^}]+\}"
 )
 """Values that are no secret whatever the name: nothing, a switch, a path, where a secret is, a Terraform reference."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -107,7 +106,7 @@ def why(name: str, value: str) -> str:
         return f"its value is {what}" if what.startswith("a password") else f"its value has the shape of {what}"
     if _AWS_SECRET.fullmatch(text) and len(set(text)) >= _SHORTEST_MIX:
         return "its value has the shape of an AWS secret key"
-    if is_secret_name(name) and not _PLAIN_VALUE.fullmatch(text):
+    if is_secret_name(name) and not re.fullmatch(_PLAIN_VALUE, text, re.IGNORECASE):
         return "its name says so"
     return ""
 

@@ -82,7 +82,7 @@ class Ignore:
     def secret(self, path: str) -> str:
         """Return the built-in pattern that takes a path for a secret, empty when none does or a `!` line means it."""
         for candidate in _candidates(path):
-            pattern_line = next((line for line, pattern in _SECRETS.items() if pattern.fullmatch(candidate)), "")
+            pattern_line = next((line for line in SECRETS if _pattern(line).fullmatch(candidate)), "")
             if pattern_line and not self._means(candidate):
                 return pattern_line
         return ""
@@ -165,6 +165,13 @@ def _clean(pattern: str) -> str:
 
 @lru_cache(maxsize=512)
 def _pattern(pattern: str) -> re.Pattern[str]:
+    """Return one pattern as an expression."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of sets within sets, which no Python has
+        return re.compile(_translated(pattern), re.DOTALL)
+
+
+def _translated(pattern: str) -> str:
     r"""Translate one pattern as moby/patternmatcher does: `**` crosses folders, `*` and `?` don't, `\\` escapes."""
     out, at = "", 0
     while at < len(pattern):
@@ -185,10 +192,7 @@ def _pattern(pattern: str) -> re.Pattern[str]:
             out += r"\^"
         else:
             out += f"\\{char}" if char in ".+()|{}$" else char  # what Docker escapes too; [...] is a class of both
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of sets within sets, which no Python has
-        return re.compile(out, re.DOTALL)
+    return out
 
 
-_SECRETS = {line: _pattern(line) for line in SECRETS}
-_ALWAYS = re.compile("|".join(_pattern(line).pattern for line in (*SECRETS, *JUNK)), re.DOTALL)
+_ALWAYS = re.compile("|".join(_translated(line) for line in (*SECRETS, *JUNK)), re.DOTALL)
