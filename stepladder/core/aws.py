@@ -47,6 +47,8 @@ class Aws:
         request is sent once: the SDK repeats what ran into its read timeout, and the function would run as often.
         """
         key = (service, lasting, slack)
+        if made := self._clients.get(key):  # without waiting for one that is being made
+            return made
         with self._lock:
             if key not in self._clients:
                 self._clients[key] = self._make(service, lasting, slack)

@@ -143,8 +143,8 @@ class Acts:
         if plan.only_tests:
             return
         if state.alias:
-            self._deployment = self.pool.submit(rung.active_deployment)
             self._early = self.pool.submit(rung.function.read)
+            self._deployment = self.pool.submit(rung.active_deployment)
         current = state.ledger.current
         if current and state.alias:
             self._live_image = f"{rung.names.registry}/{rung.names.repository}@{current.digest}"
