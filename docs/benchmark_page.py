@@ -186,7 +186,7 @@ def _grid(table: Table, theme: str) -> str:
 
 
 def _kind(word: str) -> str:
-    """Return how good an outcome is: what `benchmarks/toughness.py` calls it tells."""
+    """Return how good an outcome is, by the words of `benchmarks/toughness.py`."""
     if word.startswith(("converges", "refuses")):
         return "good"
     if word.startswith(("pushes nothing", "the fault wasn't met")) or not word:

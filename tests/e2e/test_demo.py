@@ -22,6 +22,16 @@ def _terraform():
     return {"STEPLADDER_TERRAFORM": shutil.which("terraform")} if shutil.which("terraform") else {}
 
 
+def _scripted(tmp_path, command):
+    """Name a Terraform that knows its version, and otherwise runs a command of the shell."""
+    script = tmp_path / "terraform"
+    script.write_text(
+        f'#!/bin/sh\n[ "$1" = version ] && echo \'{{"terraform_version": "1.11.4"}}\' && exit\n{command}\n'
+    )
+    script.chmod(0o755)
+    return {"STEPLADDER_TERRAFORM": str(script)}
+
+
 def _demo(run, tmp_path, **env):
     return run(*INVOKE, "demo", "--output", str(tmp_path / "demo"), **env)
 
@@ -80,14 +90,29 @@ def test_what_the_demo_offers_can_be_typed(run, tmp_path):
         pytest.param(
             signal.SIGINT, lambda c: c.runs("terraform plan"), id="Ctrl-C while Terraform plans", marks=IN_ITS_PLACE
         ),
-        pytest.param(signal.SIGTERM, lambda c: c.runs("terraform apply"), id="SIGTERM while Terraform applies"),
+        pytest.param(
+            signal.SIGTERM,
+            lambda c: c.runs("terraform apply"),
+            id="SIGTERM while Terraform applies",
+            marks=pytest.mark.long("a Terraform that only waits is ended; kills of real ones are in tests/terraform"),
+        ),
         pytest.param(
             signal.SIGINT, lambda c: "smoke " in c.said, id="Ctrl-C while a release is made", marks=IN_ITS_PLACE
         ),
     ],
 )
 def test_an_interrupted_demo_ends_all_that_it_started(run, tmp_path, number, moment):
-    demo = _demo(run, tmp_path)
+    ended(_demo(run, tmp_path), number, moment)
+
+
+@pytest.mark.timing("Terraform must end in 30 s")
+def test_a_demo_that_is_ended_while_terraform_is_at_work_ends_it_too(run, tmp_path):
+    demo = _demo(run, tmp_path, **_scripted(tmp_path, "exec sleep 290"))
+    ended(demo, signal.SIGTERM, lambda c: c.runs("sleep 290"))
+
+
+def ended(demo, number, moment):
+    """Interrupt a demo at a moment, and see it end with all that it started."""
     demo.until(moment)
     took = demo.interrupt(number)
     assert demo.child.returncode == 130, demo.said
@@ -98,10 +123,7 @@ def test_an_interrupted_demo_ends_all_that_it_started(run, tmp_path, number, mom
 
 
 def test_a_demo_that_fails_in_the_middle_cleans_up_and_says_what_failed(run, tmp_path):
-    broken = tmp_path / "terraform"
-    broken.write_text('#!/bin/sh\n[ "$1" = version ] && echo \'{"terraform_version": "1.11.4"}\' && exit\nexit 1\n')
-    broken.chmod(0o755)
-    demo = _demo(run, tmp_path, STEPLADDER_TERRAFORM=str(broken))
+    demo = _demo(run, tmp_path, **_scripted(tmp_path, "exit 1"))
     assert demo.wait() == 1
     assert "the demo stopped: `inv deploy --env staging` ended with exit code 1" in demo.said
     assert demo.runs("localcloud") is False

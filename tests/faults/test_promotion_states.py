@@ -172,7 +172,15 @@ def aim(name: str) -> dict[str, Any]:
 ALSO = {"limit": {"kind": "error", "code": "DeploymentLimitExceededException", "status": 400}}
 
 
-@pytest.mark.parametrize(("name", "kind"), rows.of_faults(sorted(set(TASKS) - set(UNREACHED)), tuple(KINDS)))
+INVOKING = {name for name, state in TASKS.items() if "lambda:invoke" in state.body["Resource"]}
+"""States that call a function of the pipeline. They are alike: tests/unit/test_asl_definition.py has their retries, and
+that each catches every error; test_promotion_calls denies what the functions call.
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), rows.of_faults(sorted(set(TASKS) - set(UNREACHED)), tuple(KINDS), alike=INVOKING)
+)
 def test_a_promotion_ends_well_with(name, kind, cloud, make_project, before, unique, eventually):
     how = scene(name)
     project = released(make_project(how.project, **PROJECTS[how.project]), unique)
