@@ -149,16 +149,19 @@ def picture(table: Table, theme: str) -> str:
 
 def _bars(table: Table, theme: str) -> str:
     lines = [
-        charts.Bar(each["tool"], each["seconds"], _calls(each), each["tool"].startswith(OURS))
+        charts.Bar(each["tool"], each["seconds"], _note(each), each["tool"].startswith(OURS))
         for each in (row.values for row in table.rows)
         if each.get("seconds")
     ]
     return charts.bars(table.title, "s", lines, theme)
 
 
-def _calls(values: Mapping[str, Any]) -> str:
-    calls = values.get("calls")
-    return "" if calls is None else f"{calls:g} call{'s' * (calls != 1)}"
+def _note(values: Mapping[str, Any]) -> str:
+    calls, own = values.get("calls"), values.get("own")
+    parts = [] if calls is None else [f"{calls:g} call{'s' * (calls != 1)}"]
+    if own and own != values["seconds"]:
+        parts.append(f"{statistics.median(own):.2f} s without its tests")
+    return ", ".join(parts)
 
 
 def _curves(table: Table, theme: str) -> str:
@@ -186,7 +189,7 @@ def _grid(table: Table, theme: str) -> str:
 
 
 def _kind(word: str) -> str:
-    """Return how good an outcome is, by the words of `benchmarks/toughness.py`."""
+    """Return how good an outcome is, by its words in `benchmarks/toughness.py`."""
     if word.startswith(("converges", "refuses")):
         return "good"
     if word.startswith(("pushes nothing", "the fault wasn't met")) or not word:

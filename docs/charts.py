@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 from picture import COLOURS, THEMES
 
 WIDTH, LINE, EDGE = 860, 34, 20
-LABEL, NOTE, CHARACTER = 250, 190, 7.2  # columns of text beside the bars, and the mean width of a letter of 13 pixels
+LABEL, BARS, NOTE, CHARACTER = 370, 360, 250, 7.2  # columns of a picture of bars; mean width of a letter of 13 pixels
 SHAPES = ("circle", "square", "diamond", "triangle", "cross", "bar")
 SERIES = ("cyan", "green", "yellow", "red", "dim")
 MARKS = {"good": ("✓", "green"), "fair": ("~", "yellow"), "bad": ("✗", "red"), "none": ("-", "dim")}
@@ -51,7 +51,8 @@ def bars(title: str, unit: str, lines: Sequence[Bar], theme: str) -> str:
     """Return a bar for each line, from zero, with its median and its note in words."""
     most = max(max(bar.figures) for bar in lines)
     step = _step(most)
-    left, right = EDGE + LABEL, WIDTH - EDGE - NOTE
+    left = EDGE + LABEL
+    right = left + BARS
     scale = (right - left) / (step * math.ceil(most / step))
     top = 56
     bottom = top + LINE * len(lines)
@@ -76,7 +77,7 @@ def bars(title: str, unit: str, lines: Sequence[Bar], theme: str) -> str:
     told = "; ".join(
         f"{bar.label}: {statistics.median(bar.figures):.2f} {unit}{', ' * bool(bar.note)}{bar.note}" for bar in lines
     )
-    return _picture(title, f"{told}. The whiskers are the least and the most.", bottom + 34, parts, theme)
+    return _picture(title, f"{told}. The whiskers are the least and the most.", bottom + 34, parts, theme, right + NOTE)
 
 
 def curves(title: str, axes: tuple[str, str], lines: Sequence[Curve], theme: str) -> str:

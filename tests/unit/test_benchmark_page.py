@@ -21,7 +21,9 @@ BARS = Table(
     "A change",
     ("tool", "seconds"),
     (
-        Row(("stepladder", "1"), {"tool": "stepladder", "seconds": [1.0, 2.0, 9.0], "calls": 17}),
+        Row(
+            ("stepladder", "1"), {"tool": "stepladder", "seconds": [1.0, 2.0, 9.0], "own": [0.5, 0.6, 7.0], "calls": 17}
+        ),
         Row(("other", "3"), {"tool": "other & son", "seconds": [3.0], "calls": 1}),
         Row(("third", "can't run: no Node"), {"tool": "third"}),
     ),
@@ -96,12 +98,15 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def test_bars_say_their_medians_and_calls_in_words():
     tree, words = _read(benchmark_page.picture(BARS, "light"))
-    assert "2.00 s, 17 calls" in words
+    assert "2.00 s, 17 calls, 0.60 s without its tests" in words
     assert "3.00 s, 1 call" in words
     assert "other & son" in words
     assert "third" not in words, "what could not run has no bar"
     assert tree.find(f"{SVG}title").text == "A change"
-    assert "stepladder: 2.00 s, 17 calls; other & son: 3.00 s, 1 call" in tree.find(f"{SVG}desc").text
+    assert (
+        "stepladder: 2.00 s, 17 calls, 0.60 s without its tests; other & son: 3.00 s, 1 call"
+        in tree.find(f"{SVG}desc").text
+    )
 
 
 def test_a_grid_has_a_mark_and_words_in_each_cell():
