@@ -175,6 +175,7 @@ class Cloud:
         self.functions: FunctionCalls = NoFunctions()  # Lambda sets its own
         self.put_event: Callable[[str, Mapping[str, Any]], None] = lambda _bus, _event: None  # EventBridge's
         self.hosts: list[tuple[re.Pattern[str], HostApp]] = []
+        self.registry_bytes: Callable[[], int] = lambda: 0  # ECR's: bytes of layers that came since the start
 
     def action(self, service: str, *actions: str) -> Callable[[Handler], Handler]:
         """Register the handler of one or more actions of a service (botocore's names): a decorator.

@@ -21,6 +21,7 @@ class Admin:
         self._cloud = cloud
         self._recorded = calls
         self._rules = faults
+        self._registry_bytes = 0  # that had come when the calls were forgotten last
         self.save: Callable[[], list[str]] = list
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -55,10 +56,12 @@ class Admin:
 
     def _calls(self, method: str, _environ: Environ) -> Response | None:
         if method == "GET":
-            return json_response({"calls": list(self._recorded)})
+            sent = self._cloud.registry_bytes() - self._registry_bytes
+            return json_response({"calls": list(self._recorded), "registry_bytes": sent})
         if method == "DELETE":
             self._recorded.clear()
-            return json_response({"calls": []})
+            self._registry_bytes = self._cloud.registry_bytes()
+            return json_response({"calls": [], "registry_bytes": 0})
         return None
 
     def _faults(self, method: str, environ: Environ) -> Response | None:

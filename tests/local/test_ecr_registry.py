@@ -323,3 +323,11 @@ def test_a_fault_of_the_registry_hits_its_own_requests_only(cloud: Any, reposito
     cloud.faults()
     with pytest.raises(ValueError, match="a fault of the registry is one of"):
         Faults().add({"service": "registry", "kind": "crash"})
+
+
+def test_the_cloud_counts_the_bytes_of_layers_that_are_sent(repository: Repository) -> None:
+    info = repository.cloud.info
+    info.request("calls", "DELETE")
+    assert info.request("calls")["registry_bytes"] == 0
+    repository.push_blob(b"x" * 12_345)
+    assert info.request("calls")["registry_bytes"] == 12_345

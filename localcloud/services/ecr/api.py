@@ -21,6 +21,7 @@ from localcloud.services.ecr.tokens import LIFETIME, USER
 def install(cloud: Cloud) -> None:
     """Take over images, layers, tokens and scans. Serve the registry."""
     ecr = EcrService(cloud)
+    cloud.registry_bytes = lambda: ecr.store.received
     cloud.route("/v2/", DistributionApi(ecr.store, ecr.tokens, ecr, ecr.refusal))
     cloud.on_save("ecr-settings", lambda: ecr.settings)
     cloud.on_load("ecr-settings", ecr.settings.update)

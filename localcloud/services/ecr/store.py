@@ -75,6 +75,7 @@ class ImageStore:
         self._folder = folder
         self._indexes: dict[RepositoryKey, RepositoryIndex] = {}
         self._lock = threading.RLock()
+        self.received = 0  # bytes of blobs that came from clients, also those of uploads that weren't finished
         self._blobs, self._uploads = folder / "blobs", folder / "uploads"
         shutil.rmtree(self._uploads, ignore_errors=True)
         for path in (self._blobs, self._uploads):
@@ -166,6 +167,8 @@ class ImageStore:
         with self._upload(upload).open("ab", buffering=0) as file:
             while chunk := body.read(1 << 20):
                 file.write(chunk)
+                with self._lock:
+                    self.received += len(chunk)
             return file.tell()
 
     def cancel(self, upload: str) -> None:
