@@ -1,14 +1,18 @@
-"""The input key: one hash of everything that decides the image, offline and in a few milliseconds."""
+"""The input key: one hash of everything that decides the image, offline and in a few milliseconds.
+
+Large files that didn't change since they were read last aren't read again (`context/hashes.py`).
+"""
 
 from __future__ import annotations
 
 import hashlib
 
 from stepladder.images import shared
-from stepladder.images.context.files import PIECE, collect
+from stepladder.images.context.files import collect
+from stepladder.images.context.hashes import ContentHashes
 from stepladder.settings.load import Settings
 
-BUILDER_VERSION = 2
+BUILDER_VERSION = 3
 """Raise it when the builders make other bytes of the same inputs."""
 
 PUBLIC_BASE = "public.ecr.aws/lambda/python"
@@ -22,6 +26,12 @@ def base_reference(settings: Settings) -> str:
 def build_arguments(settings: Settings) -> dict[str, str]:
     """Return what the Dockerfile's `ARG` get, as far as it is known without asking for the base's digest."""
     return {"BASE_IMAGE": base_reference(settings), "PYTHON_VERSION": settings.python}
+
+
+def content_hashes(settings: Settings) -> ContentHashes:
+    """Return the hashes of an image's files that this machine has kept."""
+    image = hashlib.sha256(settings.image.context.encode()).hexdigest()[:16]
+    return ContentHashes(settings.build_dir / "cache" / "hashes" / f"{image}.json")
 
 
 def input_key(settings: Settings) -> str:
@@ -41,15 +51,14 @@ def input_key(settings: Settings) -> str:
 
     add(str(BUILDER_VERSION), settings.python, settings.architecture)
     add(settings.image.builder, base_reference(settings))
+    hashes = content_hashes(settings)
     for entry in collect(shared.context(settings)):
         add(entry.path, "link" if entry.link else "x" if entry.executable else "-")
         if entry.link:
             add(entry.link)
             continue
-        with entry.opened() as content:
-            total.update(content.size.to_bytes(8, "big"))
-            while piece := content.read(PIECE):
-                total.update(piece)
+        add(hashes.of(entry))
+    hashes.save()
     # Docker never copies these two when they are ignored, yet they decide what is built.
     for name in ("Dockerfile", ".dockerignore"):
         path = settings.root / settings.image.context / name

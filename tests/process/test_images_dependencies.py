@@ -24,7 +24,7 @@ def install(tmp_path: Path, *lines: str, target: WheelTarget = X86) -> Dependenc
 
 def read(made: Dependencies | None) -> dict[str, bytes]:
     assert made
-    with tarfile.open(made.layer.path) as tar:
+    with tarfile.open(made.layers[0].path) as tar:
         files = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
         return {name: file.read() for name, file in files.items() if file}
 
@@ -163,9 +163,9 @@ def test_a_cached_layer_that_was_cut_short_is_made_again(tmp_path: Path) -> None
     line = project.wheel(tmp_path / "wheels", "dep")
     first = install(tmp_path, line)
     assert first
-    first.layer.path.write_bytes(b"short")
+    first.layers[0].path.write_bytes(b"short")
     assert install(tmp_path, line) == first
-    assert first.layer.path.stat().st_size == first.layer.size
+    assert first.layers[0].path.stat().st_size == first.layers[0].size
 
 
 def test_lambdas_own_platform_follows_amazon_linux() -> None:

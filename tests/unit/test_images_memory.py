@@ -57,14 +57,15 @@ def test_the_key_is_the_one_of_earlier_releases(tmp_path: Path) -> None:
     (tmp_path / "function/app/link").symlink_to("data")
     (tmp_path / "function/app/data").chmod(0o755)
     expected = hashlib.sha256()
-    parts = [str(BUILDER_VERSION), "3.13", "x86_64", "auto", "public.ecr.aws/lambda/python:3.13"]
+    parts: list[str | bytes] = [str(BUILDER_VERSION), "3.13", "x86_64", "auto", "public.ecr.aws/lambda/python:3.13"]
     for path in ("app/__init__.py", "app/data", "app/handler.py"):
-        content = (tmp_path / "function" / path).read_text()
-        parts += [path, "x" if path == "app/data" else "-", content]
-    parts += ["app/link", "link", "data", "requirements.txt", "-", ""]
+        content = (tmp_path / "function" / path).read_bytes()
+        parts += [path, "x" if path == "app/data" else "-", hashlib.sha256(content).digest()]
+    parts += ["app/link", "link", "data", "requirements.txt", "-", hashlib.sha256().digest()]
     parts += ["Dockerfile", project.DOCKERFILE, ".dockerignore", "*\n!app\n!requirements.txt\n"]
     for part in parts:
-        expected.update(len(part).to_bytes(8, "big") + part.encode())
+        data = part.encode() if isinstance(part, str) else part
+        expected.update(len(data).to_bytes(8, "big") + data)
     assert images.input_key(settings) == expected.hexdigest()
 
 

@@ -125,7 +125,7 @@ class Bases:
                 f"{host.version}, so it may behave differently from AWS"
             )
         made = hostbase.layer(host, self.cache)
-        blob = Blob(made.layer.digest, made.layer.size, OCI_LAYER, path=made.layer.path)
+        blobs = tuple(Blob(layer.digest, layer.size, OCI_LAYER, path=layer.path) for layer in made.layers)
         config = {
             "architecture": machine(),
             "os": "linux",
@@ -134,10 +134,10 @@ class Bases:
                 "Entrypoint": ["/lambda-entrypoint.sh"],
                 "WorkingDir": "/var/task",
             },
-            "rootfs": {"type": "layers", "diff_ids": [made.layer.diff_id]},
-            "history": [{"created_by": f"stepladder: {host.label}"}],
+            "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in made.layers]},
+            "history": [{"created_by": f"stepladder: {host.label}"}] * len(blobs),
         }
-        return Base(host.label, config, (blob,), WheelTarget(host.version, interpreter=host.interpreter))
+        return Base(host.label, config, blobs, WheelTarget(host.version, interpreter=host.interpreter))
 
     def _interpreter(self) -> hostbase.HostPython:
         """Search the interpreter once in ten minutes: starting other programs costs half a second."""

@@ -28,15 +28,14 @@ from stepladder.images import shared
 from stepladder.images.base import files
 from stepladder.images.base.registry import Base
 from stepladder.images.context import shown
-from stepladder.images.context.archive import write_layer
 from stepladder.images.context.files import Entry, collect
 from stepladder.images.dockerfile import handlers, read
 from stepladder.images.dockerfile.read import Recipe
 from stepladder.images.dockerfile.sources import BuildContext
 from stepladder.images.dockerfile.stage import Ground
 from stepladder.images.dockerfile.tree import Install
-from stepladder.images.key import base_reference
-from stepladder.images.layers import collisions
+from stepladder.images.key import base_reference, content_hashes
+from stepladder.images.layers import code, collisions
 from stepladder.images.model import Blob, LocalImage, canonical, digest_of, distributions
 from stepladder.images.requirements import dependencies
 from stepladder.images.requirements.dependencies import Dependencies, LayerRequest
@@ -63,8 +62,9 @@ def build(settings: Settings, base: Base, *, key: str, commit: str) -> LocalImag
     inside = handlers.InRecipe(recipe, installed, base.target.python)
     for handler in dict.fromkeys((recipe.handler, *(each.name for each in configured))):
         handlers.check_imports(handler, inside, context)
-    added = [(dependency.layer, f"stepladder: {_source(install, context)}") for install, dependency in made]
-    added.append((write_layer(_code(recipe), "", cache / "blobs"), f"stepladder: {context.name}/"))
+    added = [(each, f"stepladder: {_source(install, context)}") for install, pip in made for each in pip.layers]
+    parts = code.layers(_code(recipe), cache, content_hashes(settings))
+    added += [(layer, f"stepladder: {context.name}/") for layer in parts]
     tidy(cache)
     labels = {
         **recipe.labels,
@@ -92,7 +92,7 @@ def build(settings: Settings, base: Base, *, key: str, commit: str) -> LocalImag
 def tidy(cache: Path) -> None:
     """Remove layers that nobody used for a month, and what killed runs left for a day."""
     now = time.time()
-    for path in (*cache.glob(".*"), *(cache / "blobs").glob("*")):
+    for path in (*cache.glob(".*"), *(cache / "blobs").glob("*"), *(cache / "layers").glob("*")):
         keep = _KEEP_SCRATCH if path.name.startswith(".") else _KEEP_LAYERS
         with contextlib.suppress(FileNotFoundError):  # a build that ends beside this one takes its own away
             if now - path.stat().st_mtime >= keep:

@@ -17,12 +17,13 @@ from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.context import shown
 from stepladder.images.context.archive import Layer, write_layer
 from stepladder.images.context.files import Entry
+from stepladder.images.context.split import LARGE, by_package, split
 from stepladder.images.requirements import pip_file, uv_errors, wheel_layout
 from stepladder.images.requirements import read as requirement_files
 from stepladder.images.requirements.pip_file import Locked
 from stepladder.images.requirements.read import Requirement, Requirements
 
-_VERSION = 2  # raise it when the layer is laid out differently
+_VERSION = 3  # raise it when the layer is laid out differently
 _TIMEOUT = 600.0
 # Amazon Linux 2 (Python 3.11) has glibc 2.26, Amazon Linux 2023 has 2.34; uv names no 2.26
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
@@ -76,9 +77,9 @@ class LayerRequest:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """A dependency layer and the files in it, as paths of the image without a leading slash."""
+    """The dependency layers, one unless they are large, and their files as paths of the image without a slash first."""
 
-    layer: Layer
+    layers: tuple[Layer, ...]
     paths: tuple[str, ...]
 
 
@@ -113,10 +114,12 @@ def build(
         folder.mkdir()
         _install(request, target, Path(scratch), folder)
         entries = [*wheel_layout.entries(folder, request.prefix, site=request.site), *extra]
-        layer = write_layer(entries, "", cache / "blobs")
+        parts_of_it = split(entries, by_package(request.prefix), LARGE)
+        layers = tuple(write_layer(part, "", cache / "blobs") for part in parts_of_it)
     paths = tuple(sorted(entry.path for entry in entries))
-    files.write_json(note, {**asdict(layer), "path": layer.path.name, "paths": paths})
-    return Dependencies(layer, paths)
+    noted = [{**asdict(layer), "path": layer.path.name} for layer in layers]
+    files.write_json(note, {"layers": noted, "paths": paths})
+    return Dependencies(layers, paths)
 
 
 def _read_nested(path: Path, where: str) -> Locked:
@@ -128,14 +131,11 @@ def _read_nested(path: Path, where: str) -> Locked:
 def _cached(note: Path, blobs: Path) -> Dependencies | None:
     try:
         saved = files.read_json(note)
-        paths = tuple(saved.pop("paths"))
-        layer = Layer(**{**saved, "path": blobs / saved["path"]})
+        paths = tuple(saved["paths"])
+        layers = tuple(Layer(**{**layer, "path": blobs / layer["path"]}) for layer in saved["layers"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    if not layer.path.is_file() or layer.path.stat().st_size != layer.size:
-        return None
-    os.utime(layer.path)  # used today: see layers.tidy
-    return Dependencies(layer, paths)
+    return Dependencies(layers, paths) if layers and all(layer.used() for layer in layers) else None
 
 
 def check_locked(path: Path, locked: Requirements) -> None:
