@@ -35,6 +35,7 @@ PARTS = {
     "commands": "inv --list and inv new",
     "cloud": "the local cloud, and inv deploy beside bare calls",
     "promotions": "promotions: what is beyond waiting, many services at once, many functions in one",
+    "toughness": "what a deployment does under a fault, beside other tools",
 }
 """The modules of measurements in the order in which they run: what is timed first, what is heavy last."""
 DEADLINE = 3600.0  # seconds that one module may take
