@@ -128,7 +128,8 @@ def test_a_promotion_costs_what_the_table_says(make_project, unique, cloud):
     """The calls of the command, of the state machine and of the pipeline's functions."""
     project = make_project("calls")
     project.ship(unique(GOOD))
-    assert project.promote().code == 0  # the first one stores the smoke cases, and starts the functions
+    first = project.promote()  # which stores the smoke cases, and starts the functions
+    assert first.code == 0, first.message
     project.ship(unique(GOOD))
     cloud.reset_calls()
     ended = project.promote()

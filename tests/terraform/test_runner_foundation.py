@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from fakes.terraform import ACCOUNT, REGION, project
 
 from stepladder import terraform
+from stepladder.core import run_scope
 from stepladder.core.aws import Aws
 from stepladder.core.errors import StepladderError
 from stepladder.settings.load import Settings
@@ -60,8 +62,9 @@ class Site:
 
 
 @pytest.fixture
-def site(cloud_env: Any, tmp_path: Path) -> Site:
-    return Site(cloud_env, tmp_path)
+def site(cloud_env: Any, tmp_path: Path) -> Iterator[Site]:
+    with run_scope.opened():  # as in a command, whose Terraform commands share a provider
+        yield Site(cloud_env, tmp_path)
 
 
 def lose_this_machine(site: Site) -> None:

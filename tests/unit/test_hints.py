@@ -50,6 +50,7 @@ def _contexts(*, repository=False):
     return root.to_contexts()
 
 
+@cache
 def _wrong(command, *, repository=False):
     """Return why a command line can't be typed as it stands, or an empty text."""
     contexts = _contexts(repository=repository)
@@ -95,16 +96,15 @@ def _commands(text):
     return [span for span in (*spans, *inner) if re.match(r"inv(?:oke)? [a-z]", span)], re.sub(r"`[^`]*`", "", text)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_command_that_is_printed_can_be_typed(path):
-    for line, text in _texts(path):
+def test_every_command_that_is_printed_can_be_typed():
+    for path, line, text in ((source, *found) for source in SOURCES for found in _texts(source)):
         if not COMMAND.search(text) or re.fullmatch(r"inv [\w.]+ ?", text):  # the name of a task by itself
             continue
         whole = text.startswith(("inv ", 'eval "$(inv '))
         commands, rest = _commands(f"`{text}`" if whole else text)
-        assert not COMMAND.search(rest), f"{path.name}:{line}: a command stands in backticks: {text}"
-        assert [why for why in map(_wrong, commands) if why] == [], f"{path.name}:{line}"
-        assert "<" not in "".join(commands), f"{path.name}:{line}: a command stands to be filled in: {text}"
+        assert not COMMAND.search(rest), f"{path}:{line}: a command stands in backticks: {text}"
+        assert [why for why in map(_wrong, commands) if why] == [], f"{path}:{line}"
+        assert "<" not in "".join(commands), f"{path}:{line}: a command stands to be filled in: {text}"
 
 
 def _typed(page):
