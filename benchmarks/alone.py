@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import progress
-from tables import Table
+from tables import ROUNDS, Table
 
 from stepladder.core.console import Console
-
-ROUNDS = 7
 
 
 def print_tables(measure: Callable[[Path, int], Iterator[Table]]) -> None:

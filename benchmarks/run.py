@@ -23,8 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import record
-from alone import ROUNDS
-from tables import Goal, Row, Table
+from tables import ROUNDS, Goal, Row, Table
 
 from stepladder.core.console import Console
 
@@ -114,6 +113,7 @@ def ended(name: str, rounds: int, output: Path) -> str:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
     last = [json.loads(line).get("error") for line in output.read_text().splitlines()]
     return "" if not child.returncode else next(filter(None, last), f"exit code {child.returncode}")
 

@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+ROUNDS = 7
+"""Runs of each that are counted, unless somebody says otherwise."""
+
 
 @dataclass(frozen=True)
 class Spread:
