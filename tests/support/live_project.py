@@ -46,7 +46,6 @@ SERVICE = resources.folder("template") / "{{cookiecutter.project_slug}}/terrafor
 """The root's code, which takes every setting; nothing runs it."""
 TASKS = "from stepladder.collections import namespace\n\nns = namespace()\n"
 CASE = {"name": "answers", "payload": {}, "expect": {"status": 200}}
-_SECONDS = 90
 
 
 @dataclass
@@ -64,7 +63,9 @@ class Done:
 
 
 class LiveProject:
-    """A project in `root` on `cloud`; `make()` before use."""
+    """A project in `root` on `cloud`; `make()` before use. `seconds` is what a command may take."""
+
+    seconds = 90.0
 
     def __init__(self, cloud: Any, root: Path, architecture: str = "arm64") -> None:
         self.cloud = cloud
@@ -256,7 +257,7 @@ class LiveProject:
 
     def finish(self, child: subprocess.Popen[str], started: float = 0.0) -> Done:
         try:
-            out, err = child.communicate(timeout=_SECONDS)
+            out, err = child.communicate(timeout=self.seconds)
         except subprocess.TimeoutExpired:
             child.kill()
             out, err = child.communicate()

@@ -35,6 +35,8 @@ SOLO = "functions/solo"
 class ManyFunctions(LiveProject):
     """A project with `count` functions and its own one; `make()` before use."""
 
+    seconds = 600.0
+
     def __init__(self, cloud: Any, root: Path, count: int = 100, architecture: str = "arm64") -> None:
         super().__init__(cloud, root, architecture)
         self.names = [f"f{number:03}" for number in range(1, count)] + ["solo"]
