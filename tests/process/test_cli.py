@@ -262,3 +262,13 @@ def test_an_exception_that_nobody_expected_keeps_its_traceback_and_says_so(proje
     assert done.stderr.index("Traceback") < done.stderr.index(
         "error: unexpected ZeroDivisionError: this is a bug in stepladder"
     )
+
+
+def test_a_deploy_begins_without_what_only_a_change_needs():
+    code = "import stepladder.commands.deploy_chosen, stepladder.releases.adapters, sys; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    imported = {name for name in done.stdout.split() if name.startswith("stepladder.")}
+    acting = {"release", "finish", "failed_run", "preview", "drift", "release_command", "secret_check", "cut_off"}
+    others = {"commands.deploy_many", "commands.preview_deploy", "commands.many_report", "secrets.store"}
+    assert imported.isdisjoint(f"stepladder.{name}" for name in {f"releases.{each}" for each in acting} | others)
+    assert "botocore.session" not in done.stdout.split()
