@@ -42,6 +42,7 @@ COPY --from=packages /packages ${LAMBDA_TASK_ROOT}/
 COPY app ${LAMBDA_TASK_ROOT}/app/
 CMD ["app.handler.handler"]
 """
+ONLY_CODE = "*\n!app\n"
 FOREIGN = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xf3\x00" + bytes(44)  # for RISC-V
 
 
@@ -123,6 +124,29 @@ def test_the_same_inputs_are_not_built_twice(builder: Builder) -> None:
     first = builder.build()
     (builder.root / "function/app/handler.py").touch()
     assert builder.build().id == first.id
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "ignored", "steps"),
+    [
+        (PLAIN, ONLY_CODE, 1),
+        (PLAIN + "# the end", ONLY_CODE, 1),
+        (PLAIN, "*.md\n", 4),  # `.dockerignore` can be copied into the image, so that it stays as it is
+        (PLAIN.rstrip() + " \\\n", ONLY_CODE, 4),
+        ("# escape=`\n" + PLAIN, ONLY_CODE, 4),
+    ],
+)
+def test_the_labels_are_one_step_where_the_dockerfile_takes_a_line(
+    builder: Builder, docker_client: Any, dockerfile: str, ignored: str, steps: int
+) -> None:
+    builder.write(dockerfile.replace("CMD", "COPY . /all/\nCMD"), {"function/.dockerignore": ignored})
+    image = docker_client.images.get(builder.build(key='a $HOME "key"', commit="c").id)
+    assert image.labels["dev.stepladder.input-key"] == 'a $HOME "key"'
+    assert len(image.labels) == 4
+    assert len({line.partition(" :")[0] for line in builder.said if " : LABEL " in line}) == steps
+    names = {name.removeprefix("all/") for name in _files(docker_client, image.id, "/all")}
+    assert ".stepladder.Dockerfile" not in names
+    assert ("Dockerfile" in names) == (".dockerignore" in names) == (ignored != ONLY_CODE)
 
 
 def test_a_failing_build_shows_the_step_and_its_last_lines(builder: Builder) -> None:

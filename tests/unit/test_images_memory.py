@@ -30,7 +30,7 @@ def _layer(root: Path) -> None:
 
 
 def _context(root: Path) -> None:
-    with build._context(root / "function", root / "scratch") as context, tarfile.open(fileobj=context) as tar:
+    with build._context(root / "function", root / "scratch", {}) as (context, _), tarfile.open(fileobj=context) as tar:
         assert tar.getmember("app/model.bin").size == SIZE
 
 

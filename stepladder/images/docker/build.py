@@ -11,6 +11,7 @@ import codecs
 import contextlib
 import http.client
 import io
+import json
 import re
 import tarfile
 import tempfile
@@ -38,6 +39,9 @@ _TIMEOUT = 900  # seconds without a word from the engine
 _MTIME = 315532800  # 1980-01-01, as in the layers
 _SHOWN = 12  # last lines of a step that failed
 _NOISE = ("Removing intermediate container", " ---> ")
+DOCKERFILE = "Dockerfile"
+_LABELLED = ".stepladder.Dockerfile"
+_ESCAPE = re.compile(rb"^#\s*escape\s*=", re.MULTILINE | re.IGNORECASE)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the engine paints what a step says on standard error
 
 
@@ -95,26 +99,28 @@ def build(
     root = settings.root / settings.image.context
     arguments = {"BASE_IMAGE": source.name, "PYTHON_VERSION": settings.python}
     handler = read.outline(root / "Dockerfile", arguments).handler
-    with _context(root, settings.build_dir) as context, client() as engine:
+    with client() as engine:
         base = engine_base.ensure(engine, source, settings.architecture, pull=pull, progress=progress)
-        image = engine.images.get(
-            _follow(
+        labels = _labels(base, key, commit)
+        with _context(root, settings.build_dir, labels) as (context, dockerfile):
+            built = _follow(
                 engine.api.build(
                     fileobj=context,
+                    dockerfile=dockerfile,
                     custom_context=True,
                     encoding=None,
                     decode=True,
                     rm=True,
                     forcerm=True,
                     buildargs={**arguments, "BASE_IMAGE": base.reference},
-                    labels=_labels(base, key, commit),
+                    labels=labels if dockerfile == DOCKERFILE else None,
                     network_mode=_network(engine),
                     **_platform(settings.architecture),
                 ),
                 progress,
-                f"{settings.image.context}/Dockerfile",
+                f"{settings.image.context}/{DOCKERFILE}",
             )
-        )
+        image = engine.images.get(built)
         named = str(image.attrs["Architecture"])
         check.check_architecture(ARCHITECTURE.get(named, named), settings.architecture)
         _check_size(image.attrs["Size"])
@@ -155,8 +161,11 @@ def _network(engine: Any) -> str | None:
 
 
 @contextlib.contextmanager
-def _context(root: Path, scratch: Path) -> Iterator[IO[bytes]]:
+def _context(root: Path, scratch: Path, labels: Mapping[str, str]) -> Iterator[tuple[IO[bytes], str]]:
     """Write the build context as a tar: what `.dockerignore` lets in, sorted, with fixed times, owners and modes.
+
+    Yields it with the name of the Dockerfile in it. One of our name ends with the labels: given to the engine apart,
+    each would be a step of the build, which makes a container and commits it.
 
     Folders are written too: an engine that has to invent them uses its own umask, and Lambda runs the code as a user
     that owns nothing. The tar lies in a file below `scratch`, since it may be larger than memory.
@@ -168,18 +177,33 @@ def _context(root: Path, scratch: Path) -> Iterator[IO[bytes]]:
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             for path in sorted(folders):
                 _add(tar, path, tarfile.DIRTYPE, 0o755)
-            recoded = _recoded(root / "Dockerfile")
+            recoded = _recoded(root / DOCKERFILE)
             for path, entry in sorted(files.items()):
-                if path != "Dockerfile" or not recoded:
+                if path != DOCKERFILE or not recoded:
                     _add_entry(tar, path, entry)
-            hidden = [name for name in ("Dockerfile", ".dockerignore") if name not in files]
-            if recoded or "Dockerfile" in hidden:
-                data = recoded or (root / "Dockerfile").read_bytes()
-                _add(tar, "Dockerfile", tarfile.REGTYPE, 0o644, data)
+            data = recoded or (root / DOCKERFILE).read_bytes()
+            is_ours = ".dockerignore" not in files and _LABELLED not in files and _takes_a_line(data)
+            hidden = [name for name in (DOCKERFILE, ".dockerignore") if name not in files]
+            if (recoded and DOCKERFILE in files) or (DOCKERFILE in hidden and not is_ours):
+                _add(tar, DOCKERFILE, tarfile.REGTYPE, 0o644, data)
+            if is_ours:
+                _add(tar, _LABELLED, tarfile.REGTYPE, 0o644, data + _label_line(labels))
+                hidden.append(_LABELLED)
             if ".dockerignore" in hidden:  # makes the engine keep to itself what it gets for the build only
                 _add(tar, ".dockerignore", tarfile.REGTYPE, 0o644, "\n".join(hidden).encode())
         buffer.seek(0)
-        yield buffer
+        yield buffer, _LABELLED if is_ours else DOCKERFILE
+
+
+def _takes_a_line(dockerfile: bytes) -> bool:
+    """Say whether a line behind a Dockerfile is an instruction of its own, with backslashes that escape."""
+    return not dockerfile.rstrip().endswith(b"\\") and not _ESCAPE.search(dockerfile)
+
+
+def _label_line(labels: Mapping[str, str]) -> bytes:
+    """Return the instruction that gives an image its labels."""
+    pairs = [f"{name}={json.dumps(value, ensure_ascii=False)}".replace("$", "\\$") for name, value in labels.items()]
+    return f"\nLABEL {' '.join(pairs)}\n".encode()
 
 
 def _recoded(path: Path) -> bytes:
