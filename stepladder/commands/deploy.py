@@ -92,9 +92,11 @@ class Deploy:
         """Deploy as `run` does, and end with what another run did in between."""
         options, rung = self.request, self.rung
         self.check_options()
-        with self.pool, foretold.refusals(dry_run=options.dry_run):
+        with self.pool, self.acts.early, foretold.refusals(dry_run=options.dry_run):
             self.acts.suite = load_suite(rung, no_smoke=options.no_smoke)
             state, wanted = self._read()
+            if not (state.ledger.exists or options.dry_run):
+                self.acts.early.install()
             half_destroyed.warn(rung, state.ledger)
             if state.alias is None:  # else its own account was compared
                 rung.check_caller()
@@ -253,8 +255,7 @@ class Deploy:
         if not state.ledger.exists:
             # The table that holds the lock is yet to be made. Terraform's own locks (a file lock of this checkout, then
             # the state's) keep two of us apart until then.
-            self.acts.check_files()
-            wanted = self.acts.apply(FOUNDATION, wanted, None)
+            wanted = self.acts.first_foundation(wanted)
             state = replace(state, ledger=rung.ledger.snapshot(rung.target))
         wait = WAIT if self.request.wait else 0.0
         with rung.locked(state.ledger.lock, wait=wait, waiting=self.rung.say_waiting) as was_free:

@@ -57,6 +57,7 @@ def run(  # noqa: PLR0913 - each is an independent option
     attached: bool = False,
     spool: Path | None = None,
     grace: float = GRACE,
+    cancelled: threading.Event | None = None,
 ) -> Completed:
     """Run a program to its end and return what it printed.
 
@@ -64,7 +65,7 @@ def run(  # noqa: PLR0913 - each is an independent option
     output and error as it comes (from two threads); `pass_fds` stay open in the child (a lock that must last as long
     as it does); `attached` lets it write to our own output, so that nothing is captured; with `spool` it writes to the
     files `<spool>.out` and `.err`, which outlive us: a child whose pipe breaks because we were killed
-    dies of its next line, with its work half done.
+    dies of its next line, with its work half done; `cancelled`, once set, is an interrupt to a child in any thread.
 
     Raises `StepladderError` when the deadline (`timeout`, seconds) passes and `InterruptedRunError` on Ctrl-C or
     SIGTERM, both after the child was sent one SIGINT and has ended; it is killed when that takes longer than `grace`
@@ -88,10 +89,14 @@ def run(  # noqa: PLR0913 - each is an independent option
             pass_fds=tuple(pass_fds),
             preexec_fn=die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one libc call
         )
+
+        def stopped() -> bool:
+            return interrupts.more_than(0) or bool(cancelled and cancelled.is_set())
+
         pipes = [child.stdout, child.stderr]
         readers, captured = _capture([_follow(file, child) for file in spools] or pipes, on_line)
         try:
-            ended = _wait(child, timeout, functools.partial(interrupts.more_than, 0))
+            ended = _wait(child, timeout, stopped)
             if not ended:
                 interrupts.ignore()
                 _end(child, name, grace, interrupts)
@@ -99,7 +104,7 @@ def run(  # noqa: PLR0913 - each is an independent option
             deadline = time.monotonic() + _DRAIN  # a grandchild may hold a pipe for as long as it lives
             for reader in readers:
                 reader.join(max(0.0, deadline - time.monotonic()))
-    if interrupts.came:
+    if interrupts.came or (not ended and stopped()):
         raise InterruptedRunError(f"interrupted while {name} was running")
     if not ended:
         raise StepladderError(

@@ -40,6 +40,13 @@ def check_files(settings: Settings, *, take_pointers: bool) -> None:
     preflight.check(settings, lambda _warning: None, take_pointers=take_pointers)
 
 
+def build(settings: Settings, step: Step, environment: str, *, say: Callable[[str], None]) -> str:
+    """Build the image, and publish nothing; `stepladder.images.pipeline.build_early` says more."""
+    from stepladder.images import pipeline
+
+    return pipeline.build_early(settings, step, environment, say=say)
+
+
 def prepare(
     settings: Settings,
     aws: Aws,

@@ -88,6 +88,17 @@ def build_only(
     return _build(job, choose.builder(job))
 
 
+def build_early(settings: Settings, step: Step, environment: str, *, say: Say = _silent) -> str:
+    """Build the image that `prepare` will publish, before there is a repository; return its digest.
+
+    It is empty for a builder whose images have none before they are pushed. What is built here, `prepare` finds in the
+    caches. Raises what `build_only` raises.
+    """
+    lock.check(settings)
+    job = BuildJob(settings, settings.names(environment), input_key(settings), revision.read(settings), step, say)
+    return _build(job, choose.builder(job)).digest
+
+
 def check_handlers(settings: Settings, aws: Aws, step: Step, environment: str, *, say: Say = _silent) -> None:
     """Raise `BadInputError` when the image of the present files lacks a handler that the settings name.
 

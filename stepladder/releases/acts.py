@@ -11,6 +11,7 @@ from stepladder.core.errors import RepositoryMissingError, StepladderError
 from stepladder.core.lazy_dataclass import dataclass
 from stepladder.releases import left_foundation, restore
 from stepladder.releases import report as reports
+from stepladder.releases.early_work import EarlyWork
 from stepladder.releases.interfaces import Images, Infrastructure, ReleaseImage
 from stepladder.releases.plan import (
     FOUNDATION,
@@ -48,6 +49,7 @@ class Acts:
     force: bool
     skipped_ladder: str = ""
     remark: str = ""
+    early: EarlyWork = field(init=False)
     suite: Suite = field(default_factory=Suite)
     pin: Pin | None = None
     commit: str = ""
@@ -64,6 +66,16 @@ class Acts:
     state: EnvironmentState = field(init=False)
     wanted: Wanted = field(init=False)
     plan: DeployPlan = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.early = EarlyWork(self.images, self.infra)
+
+    def first_foundation(self, wanted: Wanted) -> Wanted:
+        """Apply a foundation that isn't there yet, while the image is built and the service planned."""
+        self.check_files()
+        if not self.pin:
+            self.early.build()
+        return self.apply(FOUNDATION, wanted, None)
 
     def skip(self, planned: PlannedStep) -> None:
         """Say why a step has nothing to do, or what of it is left to a person."""
@@ -152,7 +164,7 @@ class Acts:
             self._check_bad(current.digest)
         if plan.step(IMAGE).act and (plan.step(FOUNDATION).act or plan.step(SERVICE).act):
             self.check_files()
-        if plan.step(SERVICE).act and not self.pin:
+        if plan.step(SERVICE).act and not (self.pin or plan.first):  # of a first one, the build does
             self.images.check_handlers()
 
     def _guard(self) -> None:
@@ -276,6 +288,7 @@ class Acts:
     def _prepare(self, planned: PlannedStep) -> ReleaseImage:
         with self.rung.console.step(IMAGE) as step:
             step.progress(planned.why)
+            self.early.finish_image()
             return self.images.fetch(self.pin, step) if self.pin else self.images.prepare(step)
 
     def apply(self, root: str, wanted: Wanted, image_uri: str | None, *, config_hash: str = "") -> Wanted:
@@ -286,7 +299,9 @@ class Acts:
         from stepladder.releases import applied_root, environment_outputs
 
         live = self._live_image if root == SERVICE and not image_uri else ""
-        applied = applied_root.apply(self.rung, self.infra, root, image_uri or live or None, live=bool(live))
+        applied = applied_root.apply(
+            self.rung, self.infra, root, image_uri or live or None, live=bool(live), ready=self.early.finish
+        )
         self.applied.add(root)
         service = root == SERVICE
         if applied.inputs_hash:

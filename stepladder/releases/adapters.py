@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field, replace
 from datetime import UTC, datetime
+from threading import Event
 from typing import TYPE_CHECKING
 
 from stepladder import images
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from stepladder.ledger.schema import Holder
     from stepladder.releases.ladder_guard import Pin
     from stepladder.releases.rung import Rung
+    from stepladder.terraform.early import EarlyRoot
     from stepladder.terraform.events import ResourceChange
     from stepladder.terraform.reviewing import Review
 
@@ -32,6 +34,7 @@ class ProjectImages:
 
     rung: Rung
     allow_dirty: bool = False
+    _warned: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def input_key(self) -> str:
         """Hash everything that decides the image, offline; refuse a lock that lacks what is asked for."""
@@ -48,13 +51,25 @@ class ProjectImages:
         views = {rung.settings.name_of_function: rung.settings}
         images.check_handlers(views, rung.aws, Step("image"), rung.environment, say=rung.console.warn)
 
+    def build(self, step: Step) -> str:
+        """Build on this machine; see `Images.build`."""
+        rung = self.rung
+        digest = images.build(rung.settings, step, rung.environment, say=self._warn)
+        return f"{rung.names.registry}/{rung.names.repository}@{digest}" if digest else ""
+
     def prepare(self, step: Step) -> ReleaseImage:
         """Build and push unless the registry has it."""
         rung = self.rung
         built = images.prepare(
-            rung.settings, rung.aws, step, rung.environment, say=rung.console.warn, allow_dirty=self.allow_dirty
+            rung.settings, rung.aws, step, rung.environment, say=self._warn, allow_dirty=self.allow_dirty
         )
         return ReleaseImage(built.digest, built.reference)
+
+    def _warn(self, text: str) -> None:
+        """Warn of something once, though an image may be built twice."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self.rung.console.warn(text)
 
     def fetch(self, pin: Pin, step: Step) -> ReleaseImage:
         """Return an image that another rung serves; bring it from there when it is in another place."""
@@ -76,6 +91,8 @@ class ProjectInfra:
     rung: Rung
     allow_destroy: tuple[str, ...] = ()
     plan: str = AUTO
+    _early: dict[str, EarlyRoot] = field(default_factory=dict, compare=False, repr=False)
+    _bucket: Event = field(default_factory=Event, compare=False, repr=False)
 
     def inputs_hash(self, root: str) -> str:
         """Hash everything that decides a root's result, offline; refuse settings that can't reach Terraform."""
@@ -101,6 +118,20 @@ class ProjectInfra:
             rung.console.line(f"  {note}")
         return str(counts)
 
+    def install(self, root: str, over: Event) -> None:
+        """Install a root's providers beside other work; see `Infrastructure.install`."""
+        from stepladder.terraform import roots
+        from stepladder.terraform.early import EarlyRoot
+
+        rung = self.rung
+        at = roots.root(rung.settings, rung.environment, root)
+        self._early[root] = early = EarlyRoot(at, rung.aws, over, self._bucket)
+        early.install()
+
+    def plan_early(self, root: str, image: Callable[[], str]) -> None:
+        """Plan a root while the foundation is applied; see `Infrastructure.plan_early`."""
+        self._early[root].plan(image)
+
     def ensure(
         self,
         root: str,
@@ -114,18 +145,23 @@ class ProjectInfra:
         from stepladder import terraform
 
         rung = self.rung
-        done = terraform.ensure(
-            rung.settings,
-            rung.environment,
-            root,
-            aws=rung.aws,
-            step=step,
-            image_uri=image_uri,
-            live=live,
-            images=images or {},
-            allow_destroy=self.allow_destroy,
-            review=self.review(root),
-        )
+        try:
+            done = terraform.ensure(
+                rung.settings,
+                rung.environment,
+                root,
+                aws=rung.aws,
+                step=step,
+                image_uri=image_uri,
+                live=live,
+                images=images or {},
+                allow_destroy=self.allow_destroy,
+                review=self.review(root),
+                early=self._early.pop(root, None),
+            )
+        finally:
+            if root == FOUNDATION:
+                self._bucket.set()
         summary = str(done.counts) if done.applied else "no changes"
         return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)
 

@@ -6,7 +6,7 @@ Of a service these are its outputs, and the hash of the configuration that each 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from stepladder.core.clock import stamp
@@ -27,9 +27,16 @@ def apply(
     *,
     live: bool = False,
     images: Mapping[str, str] | None = None,
+    ready: Callable[[str], None] | None = None,
 ) -> Applied:
-    """Apply a root and print what that did; the arguments are those of `Infrastructure.ensure`."""
+    """Apply a root and print what that did; the arguments are those of `Infrastructure.ensure`.
+
+    `ready` waits until nothing else works on the root.
+    """
     with rung.console.step(root) as step:
+        if ready:
+            step.progress("init")
+            ready(root)
         if rung.lock.held:
             rung.lock.check()
         if images:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
+from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stepladder.core.lazy_dataclass import dataclass
@@ -56,6 +57,10 @@ class Images(Protocol):
         """Refuse a handler of the settings that the image of the present files lacks; publish nothing."""
         ...
 
+    def build(self, step: Step) -> str:
+        """Build on this machine; return the reference that the image will have; empty if a push decides it."""
+        ...
+
     def prepare(self, step: Step) -> ReleaseImage:
         """Build and push unless the registry has it; say in the step what was done."""
         ...
@@ -74,6 +79,20 @@ class Infrastructure(Protocol):
 
     def preview(self, root: str, image_uri: str | None, step: Step) -> str:
         """Plan a root, change nothing, and say what an apply would do."""
+        ...
+
+    def install(self, root: str, over: Event) -> None:
+        """Make a root ready for its plan, beside other work; change nothing in AWS, raise nothing.
+
+        `over` is set when nobody wants that any more.
+        """
+        ...
+
+    def plan_early(self, root: str, image: Callable[[], str]) -> None:
+        """Plan a root that was installed while the foundation is applied, for `ensure`; raise nothing.
+
+        `image` waits for the reference of the function's image; an empty one means that it isn't known yet.
+        """
         ...
 
     def ensure(

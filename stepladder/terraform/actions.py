@@ -27,6 +27,7 @@ from stepladder.terraform import (
     tainted,
 )
 from stepladder.terraform.allowed import Allowed, flags
+from stepladder.terraform.early import EarlyRoot
 from stepladder.terraform.events import Counts, ResourceChange
 from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.reviewing import WHATEVER, Review
@@ -65,12 +66,14 @@ def ensure(  # noqa: PLR0913 - all but three are left out by most callers
     allow_destroy: Allowed = False,
     review: Review = WHATEVER,
     lock_timeout: int = LOCK_TIMEOUT,
+    early: EarlyRoot | None = None,
 ) -> ApplyOutcome:
     """Plan a root and apply exactly that plan; do nothing when it changes nothing.
 
     `image_uri` (`<repository url>@sha256:...`) is needed when the service's function doesn't exist yet, and one of
     `images` for each of several functions, by its name. `live` says that the own one does and has this image, from
-    which a second function may be made. `review` says whether the plan must be what was reviewed.
+    which a second function may be made. `review` says whether the plan must be what was reviewed. `early` is
+    the root as it was made ready beside something else: its plan is taken if it is what would be planned now.
     Whether Terraform must run at all is the caller's to know: compare `inputs_hash`. Raises `NotReadyError` (no
     Terraform, no mirror), `RefusedError` (wrong account, a destroy, a name that is taken), `LockedError` (who holds the
     state lock, since when), `TerraformError` (Terraform's own words).
@@ -78,7 +81,9 @@ def ensure(  # noqa: PLR0913 - all but three are left out by most callers
     at = roots.root(settings, env, root)
     started = time.monotonic()
     with opened(at, aws=aws, step=step, image_uri=image_uri, images=images) as runner:
-        saved = _plan(
+        runner.on_made = early.made if early else runner.on_made
+        saved = early.usable(runner, image_uri) if early else None
+        saved = saved or _plan(
             runner,
             aws,
             image_uri,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -95,16 +96,27 @@ def count(changes: tuple[ResourceChange, ...]) -> Counts:
 class Watch:
     """Follow one command's output: pass each line to `line`, from any thread, then read what was collected.
 
-    `failed` holds the addresses that an apply could not change, `outputs` the values of outputs that aren't sensitive.
+    `failed` holds the addresses that an apply could not change, `outputs` the values of outputs that aren't sensitive,
+    `reads` the types of the data sources that were read. `on_made` gets the id of each resource that an apply is done
+    with.
     `verb` begins what is shown of how far it is: `applying 3 of 25: creating ...`, `planning, 12 read: ...`.
     """
 
-    def __init__(self, step: Step | None = None, *, total: int = 0, verb: str = "") -> None:
+    def __init__(
+        self,
+        step: Step | None = None,
+        *,
+        total: int = 0,
+        verb: str = "",
+        on_made: Callable[[str], None] = lambda _id: None,
+    ) -> None:
         self.changes: list[ResourceChange] = []
         self.failed: set[str] = set()
+        self.reads: set[str] = set()
         self.diagnostics: list[Diagnostic] = []
         self.outputs: dict[str, Any] = {}
         self.messages: list[str] = []
+        self._on_made = on_made
         self._step = step
         self._total = total
         self._verb = verb
@@ -168,8 +180,12 @@ class Watch:
         address = str((hook.get("resource") or {}).get("addr", ""))
         if kind in _DONE:
             self._done += 1
+        if kind == "apply_complete":
+            self._on_made(str(hook.get("id_value", "")))
         if kind == "apply_errored":
             self.failed.add(address)
+        if hook.get("action") == "read":
+            self.reads.add(str((hook.get("resource") or {}).get("resource_type", "")))
         if kind == "refresh_complete" or (kind == "apply_complete" and not self._total):
             self._read += 1
         if not self._step:

@@ -67,6 +67,17 @@ def bucket_exists(at: Root, aws: Aws) -> bool:
     return True
 
 
+def bucket_is_ours(at: Root, aws: Aws) -> bool:
+    """Ask whether the state's bucket is there, and the account's own (one `s3:HeadBucket`); when in doubt, no."""
+    from botocore.exceptions import ClientError
+
+    try:
+        aws.client("s3").head_bucket(Bucket=at.names.state_bucket, ExpectedBucketOwner=at.environment.account)
+    except ClientError:
+        return False
+    return True
+
+
 def migrate(runner: Runner, aws: Aws) -> None:
     """Move the local state into the bucket, see it there, and archive the file."""
     locks.free_destination(runner, aws)

@@ -29,13 +29,14 @@ class NoStateError(RefusedError):
 
 @dataclass(frozen=True)
 class Draft:
-    """A plan file that was just made: from what, and what it would do."""
+    """A plan file that was just made: from what, what it would do, and the types of the data sources it has read."""
 
     inputs: Inputs
     backend: str
     changed: bool
     changes: tuple[ResourceChange, ...]
     needs_image: tuple[str, ...] = ()
+    reads: frozenset[str] = frozenset()
 
 
 def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in so many ways
@@ -85,7 +86,7 @@ def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in 
             left = {change.address for change in watch.changes if change.action in {"create", "replace"}}
             needs_image = tuple(address for address in needs_image if address in left)
     changes = tuple(change for change in watch.changes if change.action != "read")
-    return Draft(inputs, backend, changed, changes, needs_image)
+    return Draft(inputs, backend, changed, changes, needs_image, frozenset(watch.reads))
 
 
 def ready(runner: Runner, aws: Aws, backend: str, *, acting: bool) -> bool:

@@ -1,4 +1,4 @@
-"""One process of the AWS provider for all Terraform commands of a run.
+"""Processes of the AWS provider that the Terraform commands of a run share.
 
 Terraform starts its providers anew in each command, in a plan twice: 1.3 s of processor time a command. It can be given
 one that runs already. docs/decisions/2026-11-26-one-provider-process.md says where that is safe, and how it ends.
@@ -28,6 +28,7 @@ _LOGS = ("TF_LOG", "TF_LOG_PROVIDER")
 _READY = re.compile(r"^\s*TF_REATTACH_PROVIDERS='(.*)'\s*$", re.MULTILINE)
 _DEADLINE = 20.0  # seconds until the provider has printed how it is reached
 _POLL = 0.01
+_AT_MOST = 2  # providers of one location and role: what runs beside another command, and that
 _ENDING = 5.0  # seconds that it is waited for at the end
 # The provider ends when nobody holds the other end of the shell's input: neither we nor a Terraform that outlives us.
 _KEEPER = """
@@ -56,7 +57,6 @@ class _Provider:
 
     def __init__(self, executable: Path, env: Mapping[str, str]) -> None:
         self.executable, self.env = executable, env
-        self.busy = threading.Lock()
         read, self._hold = os.pipe()
         with tempfile.TemporaryDirectory(prefix="stepladder-provider-") as folder:
             printed = Path(folder) / "printed"
@@ -94,53 +94,72 @@ class _Provider:
             self._keeper.wait(_ENDING)
 
 
+class _Seat:
+    """A place for one provider, which one command at a time uses."""
+
+    def __init__(self) -> None:
+        self.busy = threading.Lock()
+        self.provider: _Provider | None = None
+        self._failed: tuple[Path, Mapping[str, str]] | None = None
+
+    def provider_of(self, executable: Path, env: Mapping[str, str]) -> _Provider | None:
+        """Return the provider, which is started if need be; None for one that doesn't run."""
+        wanted = (executable, env)
+        if self.provider and (self.provider.executable, self.provider.env) != wanted:  # its credentials were renewed
+            self.end()
+        if self.provider is None and self._failed != wanted:
+            made = _Provider(executable, env)
+            if made.reattach:
+                self.provider = made
+            else:
+                self._failed = wanted
+                made.end()
+        return self.provider
+
+    def end(self) -> None:
+        """End the provider that is here."""
+        if self.provider:
+            ending, self.provider = self.provider, None
+            ending.end()
+
+
 class SharedProviders:
-    """The providers of a command, one for each location and role. An empty one stands for a provider that won't run."""
+    """The providers of a command: at most two for each location and role, each of them for one Terraform at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._providers: dict[tuple[str, ...], _Provider | None] = {}
+        self._seats: dict[tuple[str, ...], tuple[_Seat, ...]] = {}
 
     @contextlib.contextmanager
     def attached(self, key: tuple[str, ...], executable: Path, env: Mapping[str, str]) -> Iterator[Attachment]:
-        """Yield how the provider is reached, which is started if need be; alone while another command uses it."""
-        provider = self._take(key, executable, env)
-        if provider is None:
+        """Yield how a provider is reached that no other command uses; nothing where there is none."""
+        seat = self._free(key)
+        if seat is None:
             yield Attachment({})
             return
-        attachment, ended = provider.attachment(), False
         try:
-            yield attachment
-            ended = True
+            provider = seat.provider_of(executable, env)
+            attachment, ended = provider.attachment() if provider else Attachment({}), False
+            try:
+                yield attachment
+                ended = True
+            finally:
+                if attachment.spoiled or not ended:
+                    seat.end()
         finally:
-            if attachment.spoiled or not ended:
-                with self._lock:
-                    del self._providers[key]
-                provider.end()
-            provider.busy.release()
+            seat.busy.release()
 
-    def _take(self, key: tuple[str, ...], executable: Path, env: Mapping[str, str]) -> _Provider | None:
+    def _free(self, key: tuple[str, ...]) -> _Seat | None:
+        """Take a place that no command has; None when both are taken."""
         with self._lock:
-            known = self._providers.get(key)
-            if known and not known.busy.acquire(blocking=False):
-                return None
-            if known and (known.executable, known.env) != (executable, env):  # its credentials were renewed
-                known.end()
-                known = None
-            elif known or key in self._providers:
-                return known
-            made = _Provider(executable, env)
-            if not made.reattach:
-                made.end()
-            self._providers[key] = made if made.reattach else None
-            made.busy.acquire()
-            return self._providers[key]
+            seats = self._seats.setdefault(key, tuple(_Seat() for _ in range(_AT_MOST)))
+            return next((seat for seat in seats if seat.busy.acquire(blocking=False)), None)
 
     def end(self) -> None:
         """End all of them."""
-        for provider in self._providers.values():
-            if provider:
-                provider.end()
+        for seats in self._seats.values():
+            for seat in seats:
+                seat.end()
 
 
 @contextlib.contextmanager

@@ -6,8 +6,8 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,17 @@ from stepladder.core.errors import StepladderError
 from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.notes import is_new
 from stepladder.core.step import Step
-from stepladder.terraform import cli, distributions, file_lock, files, provider_process, providers, references, roots
+from stepladder.terraform import (
+    cli,
+    distributions,
+    file_lock,
+    files,
+    initialised,
+    provider_process,
+    providers,
+    references,
+    roots,
+)
 from stepladder.terraform.events import Watch
 from stepladder.terraform.failures import TerraformError, blame_credentials
 from stepladder.terraform.roots import Root
@@ -32,13 +42,11 @@ SHORT_DEADLINE = 300.0
 APPLY_GRACE = 1800.0  # an interrupted apply finishes what it has begun: a CloudFormation stack may take this long
 LOCK_TIMEOUT = 60  # seconds that Terraform waits for somebody else's state lock
 
-PLATFORMS = ("linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64")
-
 LOCAL_BACKEND = "stepladder_override.tf"
 IMPORTS = "stepladder_imports.tf"
-_MIGRATE = "-migrate-state"
-_PROVIDED = frozenset({"apply", "plan", "show", _MIGRATE})
-"""Commands that start providers, and an `init` that has installed them before. Another `init` would install none."""
+NO_BACKEND = "none"
+_PROVIDED = frozenset({"apply", "plan", "show"})
+"""Commands that start providers. An `init` that shares one installs none, and compares no checksums."""
 _PLAN_CHANGES = 2  # of -detailed-exitcode: 0 no changes, 1 failed, 2 changes
 
 
@@ -53,37 +61,55 @@ class Runner:
     step: Step | None = None
     backend: str = "s3"  # or "local": a foundation without its bucket
     notes: list[str] = field(default_factory=list)
+    cancelled: threading.Event | None = None
+    on_made: Callable[[str], None] = lambda _id: None
+
+    def install(self) -> None:
+        """Take the snapshot and install providers and modules: what `init` does without a state."""
+        roots.snapshot(self.at, {})
+        if not initialised.differs_in_backend(initialised.noted(self.at), self._wanted()):
+            self.prepare(backend=NO_BACKEND)
+
+    def start_provider(self) -> None:
+        """Start the provider that the next command will share."""
+        with self._provider(self._environment(), shared=True):
+            pass
 
     def prepare(self, *, backend: str = "s3", extra: Mapping[str, str] | None = None) -> None:
         """Take the snapshot, with `extra` files in the root, and run `init` when anything it depends on changed."""
         self.backend = backend
         local_backend = {LOCAL_BACKEND: _local_backend(self.at.local_state)} if backend == "local" else {}
         roots.snapshot(self.at, {**local_backend, **(extra or {})})
-        if self._stamp_holds():
+        noted, wanted = initialised.noted(self.at), self._wanted()
+        if noted == wanted:
             return
         self._say("init")
         args = ["init", "-json", "-input=false", "-reconfigure"]
+        args += {"s3": [f"-backend-config={self.at.backend}"], NO_BACKEND: ["-backend=false"]}.get(backend, [])
+        if initialised.differs_in_backend(noted, wanted):  # providers and modules are there, and were compared
+            with self._cache_locked():
+                self.run(args, timeout=INIT_DEADLINE, shared=True)
+            initialised.restore_lock_file(self.at)
+            initialised.note(self.at, self._wanted())
+            return
         if in_ci() and self.at.lock_file.is_file():
             args.append("-lockfile=readonly")
-        if backend == "s3":
-            args.append(f"-backend-config={self.at.backend}")
         with self._cache_locked():
             self.run(args, timeout=INIT_DEADLINE, hint=self._init_hint())
-        self._keep_lock_file()
-        self._write_stamp()
+        self.notes += initialised.keep_lock_file(self.at, self.source)
+        initialised.note(self.at, self._wanted())
 
     def migrate(self) -> None:
         """Move the local state, which `prepare(backend="local")` and an apply made, into the bucket."""
         roots.snapshot(self.at, {})
-        self._stamp_file.unlink(missing_ok=True)
+        initialised.forget(self.at)
         self._say("moving the state into its bucket")
         # -json refuses -migrate-state (hashicorp/terraform#34886)
-        args = ["init", "-input=false", "-no-color", _MIGRATE, "-force-copy"]
-        self.run([*args, f"-backend-config={self.at.backend}"], timeout=INIT_DEADLINE)
-        if self.at.lock_file.is_file():  # an attached `init` takes the provider out of it
-            shutil.copyfile(self.at.lock_file, self.at.snapshot_dir / roots.LOCK_FILE)
+        args = ["init", "-input=false", "-no-color", "-migrate-state", "-force-copy"]
+        self.run([*args, f"-backend-config={self.at.backend}"], timeout=INIT_DEADLINE, shared=True)
+        initialised.restore_lock_file(self.at)
         self.backend = "s3"
-        self._write_stamp()
+        initialised.note(self.at, self._wanted())
 
     def plan(
         self, out: Path, *, lock: bool = True, lock_timeout: int = LOCK_TIMEOUT, destroy: bool = False
@@ -143,24 +169,35 @@ class Runner:
         total: int = 0,
         verb: str = "",
         hint: str = "",
+        shared: bool = False,
     ) -> tuple[int, Watch]:
-        """Run one command. Raises `TerraformError` with Terraform's own words when its exit code isn't good."""
-        watch = Watch(self.step, total=total, verb=verb)
-        done = self._execute(args, watch, timeout, grace=grace)
+        """Run one command. Raises `TerraformError` with Terraform's own words when its exit code isn't good.
+
+        `shared`: an `init`, after one that installed the providers, uses the run's.
+        """
+        watch = Watch(self.step, total=total, verb=verb, on_made=self.on_made)
+        done = self._execute(args, watch, timeout, grace=grace, shared=shared)
         if done.code in good:
             return done.code, watch
         # After any failure the next run prepares again: a broken init must not be remembered as a good one.
-        self._stamp_file.unlink(missing_ok=True)
+        initialised.forget(self.at)
         raise self._failure(args[0], done, watch, hint)
 
     def _execute(
-        self, args: list[str], watch: Watch, timeout: float, *, grace: float = process.GRACE, spooled: bool = True
+        self,
+        args: list[str],
+        watch: Watch,
+        timeout: float,
+        *,
+        grace: float = process.GRACE,
+        spooled: bool = True,
+        shared: bool = False,
     ) -> process.Completed:
         """Run a command; `spooled` when it may hold the state lock, and never when it prints values."""
         spool = self.at.work_dir / "terraform" if spooled else None
-        env = cli.environment(self.at.data_dir, {**self.source.env, **self._credentials()})
+        env = self._environment()
         try:
-            with self._provider(args, env) as attached:
+            with self._provider(env, shared=shared or args[0] in _PROVIDED) as attached:
                 done = process.run(
                     [str(self.terraform.path), *args],
                     cwd=self.at.snapshot_dir,
@@ -170,6 +207,7 @@ class Runner:
                     pass_fds=(self.held.fd, *attached.fds),
                     spool=spool,
                     grace=grace,
+                    cancelled=self.cancelled,
                 )
                 attached.spoiled = done.code not in (0, _PLAN_CHANGES)
                 return done
@@ -177,11 +215,14 @@ class Runner:
             if spooled:
                 self._log(args, watch)
 
+    def _environment(self) -> dict[str, str | None]:
+        return cli.environment(self.at.data_dir, {**self.source.env, **self._credentials()})
+
     def _provider(
-        self, args: list[str], env: Mapping[str, str | None]
+        self, env: Mapping[str, str | None], *, shared: bool
     ) -> contextlib.AbstractContextManager[provider_process.Attachment]:
-        """Return the provider of a command: the run's, for those that start one."""
-        if _PROVIDED.isdisjoint(args):
+        """Return the provider of a command: one of the run's, or what the command starts itself."""
+        if not shared:
             return contextlib.nullcontext(provider_process.Attachment({}))
         return provider_process.attached(self.at, self.terraform.distribution, env)
 
@@ -211,49 +252,8 @@ class Runner:
 
     # init
 
-    @property
-    def _stamp_file(self) -> Path:
-        return self.at.work_dir / "init.json"
-
-    def _stamp(self) -> dict[str, str]:
-        own, shared = roots.code_hashes(self.at)
-        return {
-            "backend": self.backend,
-            "backend_configuration": files.sha256_file(self.at.backend),
-            "code": own,
-            "lock": files.sha256_file(self.at.lock_file),
-            "modules": shared,
-            "providers": files.sha256_mapping({**self.source.env, "mirror": str(self.source.mirror)}),
-            "provider": provider_process.identity(self.at, self.terraform.distribution),
-            "terraform": self.terraform.version,
-        }
-
-    def _stamp_holds(self) -> bool:
-        # A mirror's providers are links: one that leads nowhere means that the mirror has moved.
-        installed = [path.exists() for path in (self.at.data_dir / "providers").glob("*/*/*/*/*")]
-        lock = self.at.lock_file.read_text(encoding="utf-8") if self.at.lock_file.is_file() else ""
-        complete = all(installed) and len(installed) >= lock.count('\nprovider "')
-        return complete and files.read_json(self._stamp_file) == self._stamp()
-
-    def _write_stamp(self) -> None:
-        files.write_json(self._stamp_file, self._stamp())
-
-    def _keep_lock_file(self) -> None:
-        """Carry a lock file that init made or extended back to the project, where it is committed."""
-        made = self.at.snapshot_dir / roots.LOCK_FILE
-        if not made.is_file() or files.sha256_file(made) == files.sha256_file(self.at.lock_file):
-            return
-        files.write_text(self.at.lock_file, made.read_text(encoding="utf-8"))
-        name = self.at.lock_file.relative_to(self.at.settings.root)
-        self.notes.append(f"{name} was written: commit it, so that every machine takes the same providers")
-        # A registry signs checksums for every platform; a mirror has its files only. That holds for every root's file.
-        platforms = " ".join(f"-platform={platform}" for platform in PLATFORMS)
-        build_dir = self.at.settings.build_dir
-        if self.source.kind != "registry" and is_new(build_dir, "lock files' platforms", platforms):
-            self.notes.append(
-                "a mirror gave the providers, so the lock files may name no other platform than this one; "
-                f"to add the others, for each root: `terraform -chdir={name.parent} providers lock {platforms}`"
-            )
+    def _wanted(self) -> dict[str, str]:
+        return initialised.stamp(self.at, self.terraform, self.source, self.backend)
 
     @contextlib.contextmanager
     def _cache_locked(self) -> Iterator[None]:
@@ -294,14 +294,15 @@ def opened(
     step: Step | None = None,
     image_uri: str | None = None,
     images: Mapping[str, str] = roots.NO_IMAGES,
+    wait: float = LOCK_TIMEOUT,
 ) -> Iterator[Runner]:
-    """Find Terraform, hold the local lock, write the root's inputs, and give the runner.
+    """Find Terraform, hold the local lock (after `wait` seconds at most), write the root's inputs, give the runner.
 
     With `aws` a failure of Terraform's says so when the credentials have ended meanwhile.
     """
     terraform = cli.find(at.settings.root, distributions.of(at.settings.terraform_distribution))
     references.check(at)
-    with file_lock.hold(at, wait=LOCK_TIMEOUT, step=step) as held:
+    with file_lock.hold(at, wait=wait, step=step) as held:
         roots.write_inputs(at, image_uri, images)
         source = providers.source(at.settings.build_dir, at.source_dir, registry=terraform.distribution.registry)
         runner = Runner(at, terraform, source, held, step)

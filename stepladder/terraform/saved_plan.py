@@ -250,15 +250,20 @@ def _read(at: Root, raw: Mapping[str, Any]) -> SavedPlan:
 
 def check(saved: SavedPlan, now: Inputs) -> None:
     """Refuse a plan whose manifest doesn't hold any more, with each difference: from what to what."""
-    then = {**asdict(saved.inputs), "plan_sha256": saved.plan_sha256}
-    current = {**asdict(now), "plan_sha256": files.sha256_file(saved.at.plan_file)}
-    stale = [difference(key, then[key], current[key]) for key in then if then[key] != current[key]]
+    stale = differences(saved, now)
     if stale:
         raise RefusedError(
             f"the saved plan of {saved.at.label} no longer holds: {'; '.join(stale)}",
             kind="plan-stale",
             hint=f"make a new one: `inv tf.plan --env {saved.at.environment.name} --root {saved.at.name}`",
         )
+
+
+def differences(saved: SavedPlan, now: Inputs) -> list[str]:
+    """Say what differs now from what a plan was made from: from what to what."""
+    then = {**asdict(saved.inputs), "plan_sha256": saved.plan_sha256}
+    current = {**asdict(now), "plan_sha256": files.sha256_file(saved.at.plan_file)}
+    return [difference(key, then[key], current[key]) for key in then if then[key] != current[key]]
 
 
 def check_destroys(saved: SavedPlan, *, allow_destroy: Allowed) -> None:

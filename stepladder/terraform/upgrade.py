@@ -17,7 +17,8 @@ from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.step import Step
 from stepladder.settings.load import Settings
 from stepladder.terraform import cli, distributions, files, providers, roots
-from stepladder.terraform.runner import INIT_DEADLINE, PLATFORMS
+from stepladder.terraform.initialised import PLATFORMS
+from stepladder.terraform.runner import INIT_DEADLINE
 
 _LOCKED = re.compile(r'^provider "([^"]+)" \{\s*version\s*=\s*"([^"]+)"', re.MULTILINE)
 

@@ -55,6 +55,30 @@ def test_an_interrupt_reaches_the_program_once_and_is_waited_for(tmp_path):
     assert (tmp_path / "seen").read_text() == "x"
 
 
+def test_a_program_that_another_thread_waits_for_is_interrupted_when_it_is_cancelled(tmp_path):
+    script = (
+        "import pathlib, signal, sys, time\n"
+        f"signal.signal(signal.SIGINT, lambda *_: (pathlib.Path({str(tmp_path / 'seen')!r}).touch(), sys.exit(1)))\n"
+        f"pathlib.Path({str(tmp_path / 'ready')!r}).touch()\n"
+        "time.sleep(60)\n"
+    )
+    cancelled, ended = threading.Event(), []
+
+    def wait():
+        with pytest.raises(InterruptedRunError):
+            process.run([sys.executable, "-c", script], timeout=30, cancelled=cancelled)
+        ended.append(True)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not (tmp_path / "ready").exists():
+        time.sleep(0.01)
+    cancelled.set()
+    thread.join(20)
+    assert ended
+    assert (tmp_path / "seen").exists()
+
+
 def test_a_program_ends_when_its_parent_is_killed(tmp_path):
     if sys.platform != "linux":
         needs.missing("no prctl(2), which is Linux's")

@@ -112,14 +112,37 @@ def test_other_credentials_get_another_provider_and_the_first_one_ends(at: Root)
         asking.until(functools.partial(lives, first["pid"]), operator.not_)
 
 
-def test_two_commands_at_once_do_not_use_the_same_one(at: Root) -> None:
-    others: list[dict[str, str]] = []
-    with run_scope.opened(), provider_process.attached(at, TERRAFORM, {}) as attachment:
-        other = threading.Thread(target=lambda: others.append(attached_to(at)))
-        other.start()
-        other.join()
-    assert attachment.env
-    assert others == [{}]
+def test_two_commands_at_once_do_not_use_the_same_one_and_a_third_starts_its_own(at: Root) -> None:
+    def pid(attachment: provider_process.Attachment) -> object:
+        return json.loads(attachment.env["TF_REATTACH_PROVIDERS"])["pid"]
+
+    with run_scope.opened():
+        with provider_process.attached(at, TERRAFORM, {}) as one:
+            with provider_process.attached(at, TERRAFORM, {}) as other:
+                assert attached_to(at) == {}
+            assert attached_to(at)["pid"] == pid(other)
+        assert attached_to(at)["pid"] == pid(one)
+        assert pid(one) != pid(other)
+    for each in (one, other):
+        asking.until(functools.partial(lives, pid(each)), operator.not_)
+
+
+def test_two_commands_begin_their_providers_beside_each_other(at: Root) -> None:
+    attached: list[dict[str, str]] = []
+    both = threading.Barrier(2, timeout=20)
+
+    def command() -> None:
+        with provider_process.attached(at, TERRAFORM, {}) as attachment:
+            both.wait()
+            attached.append(json.loads(attachment.env["TF_REATTACH_PROVIDERS"]))
+
+    with run_scope.opened():
+        threads = [threading.Thread(target=command) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len({each["pid"] for each in attached}) == 2
 
 
 @pytest.mark.parametrize("how", ["it was interrupted", "its command failed"])

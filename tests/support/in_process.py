@@ -55,6 +55,10 @@ class PushedImage:
     def check_handlers(self) -> None:
         """The settings name no handler."""
 
+    def build(self, step: Any) -> str:
+        """Return what was pushed before."""
+        return self.uri()
+
     def prepare(self, step: Any) -> ReleaseImage:
         step.done("pushed before")
         uri = self.uri()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Event
 
 import pytest
 from botocore.exceptions import ClientError
@@ -12,6 +13,7 @@ from fakes.errors import DENIED
 from stepladder.commands import release_existing
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.ledger.schema import Bad
+from stepladder.releases.early_work import EarlyWork
 
 
 def test_the_first_deployment_goes_from_nothing_to_a_released_version(harness: DeployHarness) -> None:
@@ -24,6 +26,52 @@ def test_the_first_deployment_goes_from_nothing_to_a_released_version(harness: D
     assert "staging: version 1 is live" in harness.printed
     assert "https://abc.lambda-url/" in harness.printed
     assert harness.printed.count("foundation") == 1
+
+
+def test_beside_its_foundation_the_first_deployment_builds_and_plans(harness: DeployHarness) -> None:
+    harness.deploy()
+    early = ["install foundation", "install service", "build", f"plan service with {digest('one')}"]
+    assert sorted(harness.began) == sorted(early)
+    harness.began.clear()
+    harness.source = "two"
+    harness.infra_inputs = harness.foundation_inputs = "two"
+    harness.deploy()
+    assert harness.began == []
+
+
+@pytest.mark.parametrize("what", ["build", "install", "plan_early"])
+def test_what_fails_beside_the_foundation_is_done_in_its_turn(harness: DeployHarness, what: str) -> None:
+    def broken(*_: object) -> str:
+        raise RuntimeError(what)
+
+    setattr(harness, what, broken)
+    assert harness.deploy().result == "released"
+    assert harness.pushed == ["one"]
+
+
+def test_a_foundation_that_fails_ends_what_runs_beside_it(
+    harness: DeployHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = []
+
+    def install(_root: str, over: Event) -> None:
+        ended.append(over.wait(20))
+
+    def fail(root: str) -> None:
+        raise RefusedError(f"no {root}", kind="foreign-resource")
+
+    monkeypatch.setattr(harness, "install", install)
+    monkeypatch.setattr(EarlyWork, "finish", lambda *_: None)
+    harness.on_apply = fail
+    with pytest.raises(RefusedError, match="no foundation"):
+        harness.deploy()
+    assert ended == [True], "the service's installation was not begun any more"
+    assert harness.pushed == []
+
+
+def test_a_dry_run_begins_nothing(harness: DeployHarness) -> None:
+    harness.deploy(dry_run=True)
+    assert harness.began == []
 
 
 def test_with_nothing_changed_deploy_makes_two_calls_and_does_nothing(live: DeployHarness) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from fakes.dynamodb import FakeDynamoDB
@@ -182,6 +183,7 @@ class DeployHarness:
         self.sts = FakeSts()
         self.terraform: dict[str, Any] = {}
         self.applied: list[str] = []
+        self.began: list[str] = []
         self.applied_with: list[tuple[str, str | None, bool]] = []
         self.pushed: list[str] = []
         self.fetched: list[str] = []
@@ -274,6 +276,10 @@ class DeployHarness:
         if self.bad_handler:
             raise self.bad_handler
 
+    def build(self, step: Step) -> str:
+        self.began.append("build")
+        return f"{REPOSITORY}@{digest(self.source)}"
+
     def prepare(self, step: Step) -> ReleaseImage:
         if self.on_prepare:
             self.on_prepare()
@@ -296,6 +302,12 @@ class DeployHarness:
         if self.preview_error:
             raise self.preview_error
         return "0 to add, 1 to change, 0 to destroy"
+
+    def install(self, root: str, over: Event) -> None:
+        self.began.append(f"install {root}")
+
+    def plan_early(self, root: str, image: Callable[[], str]) -> None:
+        self.began.append(f"plan {root} with {image().rpartition('@')[2]}")
 
     def ensure(self, root: str, image_uri: str | None, step: Step, *, live: bool = False) -> Applied:
         self.applied.append(root)

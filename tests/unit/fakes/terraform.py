@@ -215,7 +215,8 @@ class FakeS3:
             raise error("404")
         return {}
 
-    def head_bucket(self, Bucket: str) -> dict[str, Any]:  # noqa: N803 - botocore's names
+    def head_bucket(self, Bucket: str, ExpectedBucketOwner: str = ACCOUNT) -> dict[str, Any]:  # noqa: N803
+        assert ExpectedBucketOwner == ACCOUNT
         if self.bucket_is_missing:
             raise error("404")
         return {}

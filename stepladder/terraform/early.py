@@ -1,0 +1,111 @@
+"""Make a root ready for its apply beside something else: install its providers, and plan it once that is possible.
+
+The state of a first deployment's service lies in a bucket that the foundation makes. The service is planned as soon as
+the bucket is there, while the rest of the foundation is made: without the state's lock, since nobody acts on the plan
+before its apply takes that, and Terraform refuses to apply a plan whose state has moved on.
+
+Such a plan is applied only if it would be the same after the foundation: its inputs are as they were, and it has read
+nothing of the account. Whatever fails here is done again in its turn, and fails there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from threading import Event
+
+from stepladder.core.aws import Aws
+from stepladder.terraform import foundation, planning, saved_plan
+from stepladder.terraform.roots import Root
+from stepladder.terraform.runner import Runner, opened
+from stepladder.terraform.saved_plan import SavedPlan
+
+_READ_NOTHING = frozenset({"aws_arn", "aws_caller_identity", "aws_iam_policy_document", "aws_partition", "aws_region"})
+"""Data sources that say the same whatever is in the account."""
+_POLL = 0.1  # seconds
+
+
+@dataclass
+class EarlyRoot:
+    """A root that is made ready in a thread. `over` is set when nobody wants that any more.
+
+    `bucket` is set when the foundation's apply has made the bucket of the states, or has ended. `notes` are for the
+    person, whatever else comes of it; `saved` is a plan, if one was made.
+    """
+
+    at: Root
+    aws: Aws
+    over: Event
+    bucket: Event
+    notes: list[str] = field(default_factory=list)
+    saved: SavedPlan | None = None
+
+    def install(self) -> None:
+        """Install providers and modules, and start the provider; raise nothing."""
+        with contextlib.suppress(Exception), self._opened() as runner:
+            if not runner.held.died:  # the plan in its turn finds what that run left
+                runner.install()
+                runner.start_provider()
+
+    def made(self, resource_id: str) -> None:
+        """Take note of a resource that an apply of this root has made."""
+        if resource_id == self.at.names.state_bucket:
+            self.bucket.set()
+
+    def plan(self, image: Callable[[], str]) -> None:
+        """Plan, once the bucket of the state is there; raise nothing.
+
+        `image` waits for the reference of the function's image. Nothing is planned when it returns an empty one, for
+        an image that has none before it is pushed.
+        """
+        with contextlib.suppress(Exception):
+            reference = image()
+            if reference and self._bucket_comes():
+                with self._opened(reference) as runner:
+                    self.saved = None if runner.held.died else _planned(runner, self.aws, reference)
+
+    def usable(self, runner: Runner, image_uri: str | None) -> SavedPlan | None:
+        """Return the plan, with the root ready for its apply, if it still is what would be planned now."""
+        runner.notes += self.notes
+        if self.saved is None or runner.held.died:
+            return None
+        account = saved_plan.check_account(self.aws, self.at)
+        planning.ready(runner, self.aws, self.saved.backend, acting=True)
+        version = runner.terraform.version
+        now = saved_plan.inputs_now(self.at, account=account, image_uri=image_uri, terraform_version=version)
+        return None if saved_plan.differences(self.saved, now) else self.saved
+
+    @contextlib.contextmanager
+    def _opened(self, image_uri: str | None = None) -> Iterator[Runner]:
+        with opened(self.at, aws=self.aws, image_uri=image_uri, wait=0) as runner:
+            runner.cancelled = self.over
+            try:
+                yield runner
+            finally:
+                self.notes += runner.notes
+
+    def _bucket_comes(self) -> bool:
+        """Wait for the bucket of the state; say whether it is there, and the account's own."""
+        while not self.bucket.wait(_POLL):
+            if self.over.is_set():
+                return False
+        return not self.over.is_set() and foundation.bucket_is_ours(self.at, self.aws)
+
+
+def _planned(runner: Runner, aws: Aws, image_uri: str) -> SavedPlan | None:
+    at = runner.at
+    at.manifest.unlink(missing_ok=True)
+    made = planning.draft(runner, aws, image_uri, out=at.plan_file, acting=False, import_existing=False, lock=False)
+    if made.reads - _READ_NOTHING:
+        at.plan_file.unlink(missing_ok=True)
+        return None
+    return saved_plan.save(
+        at,
+        made.inputs,
+        backend=made.backend,
+        changed=made.changed,
+        changes=made.changes,
+        image_uri=image_uri,
+        needs_image=made.needs_image,
+    )

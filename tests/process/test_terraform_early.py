@@ -1,0 +1,151 @@
+"""A root that is installed and planned beside the foundation, on a Terraform that plays a script."""
+
+from __future__ import annotations
+
+from threading import Event, Thread
+from typing import Any
+
+import asking
+import pytest
+from fakes.terraform import change, diagnostic, event, project
+from fakes.terraform_harness import IMAGE, TerraformHarness, changes
+
+from stepladder import terraform
+from stepladder.core.errors import RefusedError
+from stepladder.terraform import file_lock, roots
+from stepladder.terraform.early import EarlyRoot
+
+PLAN = changes(change("aws_x.y", "create"))
+
+
+class Beside:
+    """A service that is made ready early; its bucket is there from the beginning unless a test takes it away."""
+
+    def __init__(self, harness: TerraformHarness) -> None:
+        self.harness, self.fake = harness, harness.fake
+        self.over, self.bucket = Event(), Event()
+        self.root = EarlyRoot(harness.at, harness.aws, self.over, self.bucket)  # type: ignore[arg-type]
+        self.bucket.set()
+        self.fake.plays("plan", PLAN)
+
+    def run(self, image: str = IMAGE) -> None:
+        self.root.install()
+        self.root.plan(lambda: image)
+
+    def ensure(self) -> Any:
+        return self.harness.ensure(early=self.root)
+
+
+@pytest.fixture
+def beside(terraform_harness: TerraformHarness) -> Beside:
+    return Beside(terraform_harness)
+
+
+def read(kind: str) -> dict[str, Any]:
+    resource = {"addr": f"data.{kind}.this", "resource_type": kind}
+    return event("apply_start", hook={"resource": resource, "action": "read"})
+
+
+def test_the_plan_that_was_made_early_is_applied(beside: Beside) -> None:
+    beside.run()
+    assert not beside.harness.aws.objects, "nothing was written"
+    outcome = beside.ensure()
+    assert outcome.applied
+    install, ready, plan, apply = beside.fake.calls
+    assert install["argv"] == ["init", "-json", "-input=false", "-reconfigure", "-backend=false"]
+    assert ready["argv"][-1] == f"-backend-config={beside.harness.at.backend}"
+    assert "-lock=false" in plan["argv"]
+    assert "-lock-timeout=60s" in apply["argv"]
+    assert "terraform/service/.terraform.lock.hcl was written: commit it" in outcome.notes[0]
+
+
+@pytest.mark.parametrize("changed", ["settings", "code", "image", "plan file"])
+def test_an_early_plan_of_other_inputs_is_made_again(beside: Beside, changed: str) -> None:
+    beside.run("repository@sha256:" + "b" * 64 if changed == "image" else IMAGE)
+    at = beside.harness.at
+    if changed == "settings":
+        beside.harness.settings = project(beside.harness.settings.root, function={"memory_mb": 512})
+        beside.root.at = type(at)(beside.harness.settings, at.environment, at.name)
+    elif changed == "code":
+        (at.source_dir / "more.tf").write_text("# more")
+    elif changed == "plan file":
+        at.plan_file.write_text("another plan")
+    assert beside.ensure().applied
+    assert beside.fake.verbs.count("plan") == 2
+
+
+@pytest.mark.parametrize(
+    ("kinds", "plans"),
+    [
+        pytest.param(("aws_partition", "aws_iam_policy_document"), 1, id="nothing of the account"),
+        pytest.param(("aws_partition", "aws_dynamodb_table"), 2, id="something that the foundation may still change"),
+        pytest.param(("external",), 2, id="what nobody knows"),
+    ],
+)
+def test_a_plan_that_read_what_may_change_is_made_again(beside: Beside, kinds: tuple[str, ...], plans: int) -> None:
+    beside.fake.plays("plan", changes(*map(read, kinds), change("aws_x.y", "create")))
+    beside.run()
+    assert beside.harness.at.manifest.exists() == (plans == 1)
+    assert beside.ensure().applied
+    assert beside.fake.verbs.count("plan") == plans
+
+
+def test_it_is_planned_when_the_foundation_has_made_the_bucket(beside: Beside) -> None:
+    beside.bucket.clear()
+    settings = beside.harness.settings
+    at = roots.root(settings, "staging", "foundation")
+    made = event(
+        "apply_complete", hook={"resource": {"addr": "aws_s3_bucket.state"}, "id_value": at.names.state_bucket}
+    )
+    beside.fake.plays("apply", {"out": [made]})
+    thread = Thread(target=beside.run)
+    thread.start()
+    aws, early = beside.harness.aws, EarlyRoot(at, beside.harness.aws, beside.over, beside.bucket)  # type: ignore[arg-type]
+    aws.objects["foundation.tfstate"] = b""
+    asking.until(lambda: beside.fake.verbs, lambda verbs: verbs == ["init"])
+    terraform.ensure(settings, "staging", "foundation", aws=aws, early=early)  # type: ignore[arg-type]
+    thread.join(20)
+    assert beside.root.saved
+
+
+def test_without_a_bucket_of_the_account_nothing_is_planned(beside: Beside) -> None:
+    beside.harness.aws.bucket_is_missing = True
+    beside.run()
+    assert beside.fake.verbs == ["init"]
+
+
+def test_without_the_image_only_the_providers_are_installed(beside: Beside) -> None:
+    beside.run("")
+    beside.ensure()
+    assert beside.fake.verbs == ["init", "init", "plan", "apply"]
+
+
+def test_when_all_is_over_nothing_more_begins(beside: Beside) -> None:
+    beside.root.install()
+    beside.over.set()
+    beside.root.plan(lambda: IMAGE)
+    assert beside.fake.verbs == ["init"]
+
+
+@pytest.mark.parametrize("verb", ["init", "plan"])
+def test_what_fails_early_fails_in_its_turn_with_its_own_words(beside: Beside, verb: str) -> None:
+    beside.fake.plays(verb, {"code": 1, "out": [diagnostic("Broken", "In two.")]})
+    beside.run()
+    with pytest.raises(Exception, match="Broken: In two"):
+        beside.ensure()
+
+
+def test_a_lost_resource_is_refused_as_in_any_plan(beside: Beside) -> None:
+    beside.fake.plays("plan", changes(change("module.service.aws_dynamodb_table.x", "delete")))
+    beside.run()
+    with pytest.raises(RefusedError):
+        beside.ensure()
+    assert "apply" not in beside.fake.verbs
+
+
+def test_after_a_killed_run_nothing_is_done_early(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyboardInterrupt), file_lock.hold(beside.harness.at, wait=0):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(file_lock, "is_dead", lambda _process: True)
+    beside.run()
+    assert beside.fake.verbs == []
