@@ -75,6 +75,7 @@ def run(  # noqa: PLR0913 - each is an independent option
     shown = {"NO_COLOR": "1"} if attached and in_ci() else {}  # as the console's own lines
     out, err = spools or ((None, None) if attached else (subprocess.PIPE, subprocess.PIPE))
     name = Path(argv[0]).name
+    _libc()  # loaded here: a child of a process with threads may not
     with _Interrupts() as interrupts:
         child = subprocess.Popen(
             list(argv),
@@ -243,6 +244,11 @@ def _capture(
     return readers, captured
 
 
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
+
+
 def die_with_parent() -> None:
     """Ask Linux for a SIGTERM when our parent dies (prctl(2), PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

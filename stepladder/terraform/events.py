@@ -97,8 +97,8 @@ class Watch:
     """Follow one command's output: pass each line to `line`, from any thread, then read what was collected.
 
     `failed` holds the addresses that an apply could not change, `outputs` the values of outputs that aren't sensitive,
-    `reads` the types of the data sources that were read. `on_made` gets the id of each resource that an apply is done
-    with.
+    `reads` the types of what was read, data sources and resources. `on_made` gets the id of each resource as an apply
+    is done with it.
     `verb` begins what is shown of how far it is: `applying 3 of 25: creating ...`, `planning, 12 read: ...`.
     """
 
@@ -184,7 +184,7 @@ class Watch:
             self._on_made(str(hook.get("id_value", "")))
         if kind == "apply_errored":
             self.failed.add(address)
-        if hook.get("action") == "read":
+        if kind == "refresh_start" or hook.get("action") == "read":
             self.reads.add(str((hook.get("resource") or {}).get("resource_type", "")))
         if kind == "refresh_complete" or (kind == "apply_complete" and not self._total):
             self._read += 1

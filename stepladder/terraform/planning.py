@@ -29,7 +29,7 @@ class NoStateError(RefusedError):
 
 @dataclass(frozen=True)
 class Draft:
-    """A plan file that was just made: from what, what it would do, and the types of the data sources it has read."""
+    """A plan file that was just made: from what, what it would do, and the types of what it has read."""
 
     inputs: Inputs
     backend: str

@@ -35,9 +35,10 @@ def project(cloud: Any, tmp_path: Path) -> LiveProject:
     return made
 
 
-def kill_at(project: LiveProject, service: str, action: str) -> None:
-    """Start a deploy and kill it, not its Terraform, while a call of either is under way."""
-    project.cloud.faults({"kind": "delay_before", "service": service, "action": action, "seconds": 1.5})
+def kill_at(project: LiveProject, service: str, action: str, body: str = "") -> None:
+    """Start a deploy and kill it, not its Terraform, while a call of either is under way, which has `body` in it."""
+    call = {"service": service, "action": action, "body": body}
+    project.cloud.faults({"kind": "delay_before", "seconds": 1.5, **call})
     child = project.start("deploy", "--env", "staging")
     project.wait(lambda: project.cloud.hits() == 1 or child.poll() is not None, seconds=180)
     assert child.poll() is None, child.communicate()
@@ -61,6 +62,7 @@ def finish(project: LiveProject, *args: str, env: dict[str, str] | None = None) 
 
 TURNS = (
     "dynamodb:CreateTable",
+    "s3:GetObject:service.tfstate",  # the service is planned while the foundation is applied
     "ecr:GetAuthorizationToken",
     "lambda:CreateFunction",
     "dynamodb:TransactWriteItems",  # the service is applied, but not recorded
@@ -74,8 +76,8 @@ LEFT = ("lambda:CreateFunction", "lambda:UpdateAlias")
 @pytest.mark.parametrize(
     "turns",
     [
-        pytest.param(TURNS[2::3], id="where Terraform and where a release changes the function"),
-        pytest.param(TURNS, id="every turn", marks=pytest.mark.long("two turns of the six")),
+        pytest.param((TURNS[1], TURNS[3], TURNS[-1]), id="two Terraforms, the function's creation, its release"),
+        pytest.param(TURNS, id="every turn", marks=pytest.mark.long("three turns of the seven")),
     ],
 )
 def test_a_first_deployment_killed_at_turns_converges_and_configuration_is_released(
@@ -107,3 +109,18 @@ def test_a_first_deployment_killed_at_turns_converges_and_configuration_is_relea
     assert back.code == 0, back.err
     assert json.loads(back.out)["differences"] == ["MemorySize: 512 -> 256"]
     assert project.version == "1"
+
+
+@pytest.mark.long("the same by a Terraform that plays a script")
+def test_a_foundation_that_fails_ends_the_terraform_beside_it_and_the_next_run_converges(project: LiveProject) -> None:
+    denied = {"kind": "access_denied", "service": "dynamodb", "action": "CreateTable", "count": 0}
+    slow = {"kind": "delay_before", "service": "s3", "action": "GetObject", "body": "service.tfstate", "seconds": 20}
+    project.cloud.faults(denied, slow)
+    child = project.start("deploy", "--env", "staging")
+    _, err = child.communicate(timeout=180)
+    assert child.returncode == 1, err
+    assert "AccessDenied" in err
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(project.root) not in running
+    project.cloud.faults()
+    assert "staging: version 1 is live" in finish(project)

@@ -82,12 +82,23 @@ def test_an_early_plan_of_other_inputs_is_made_again(beside: Beside, changed: st
         pytest.param(("external",), 2, id="what nobody knows"),
     ],
 )
-def test_a_plan_that_read_what_may_change_is_made_again(beside: Beside, kinds: tuple[str, ...], plans: int) -> None:
+def test_an_early_plan_that_read_what_may_change_is_made_again(
+    beside: Beside, kinds: tuple[str, ...], plans: int
+) -> None:
     beside.fake.plays("plan", changes(*map(read, kinds), change("aws_x.y", "create")))
     beside.run()
     assert beside.harness.at.manifest.exists() == (plans == 1)
     assert beside.ensure().applied
     assert beside.fake.verbs.count("plan") == plans
+
+
+def test_an_early_plan_that_imports_is_made_again(beside: Beside) -> None:
+    resource = {"addr": "aws_s3_bucket.own", "resource_type": "aws_s3_bucket"}
+    imported = event("refresh_start", hook={"resource": resource, "id_value": "own"})
+    beside.fake.plays("plan", changes(imported, change("aws_s3_bucket.own", "update")))
+    beside.run()
+    assert beside.ensure().applied
+    assert beside.fake.verbs.count("plan") == 2
 
 
 def test_it_is_planned_when_the_foundation_has_made_the_bucket(beside: Beside) -> None:
