@@ -27,6 +27,7 @@ GOOD = (CONVERGES, REFUSES)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LINE = 90
 _SETTLE = 0.3
+_PIPE = 10.0
 
 
 @dataclass(frozen=True)
@@ -216,8 +217,9 @@ class _Child:
             text, _ = self._process.communicate(timeout=DEADLINE)
         except subprocess.TimeoutExpired:
             self.signal(signal.SIGKILL)
-            text, _ = self._process.communicate()
-            return -1, text
+            with contextlib.suppress(subprocess.TimeoutExpired):  # what has left the group may hold the pipe
+                return -1, self._process.communicate(timeout=_PIPE)[0]
+            return -1, ""
         finally:
             self.signal(signal.SIGKILL)  # what it started, and left
         return self._process.returncode, text

@@ -159,7 +159,10 @@ def _lane(site: peers.Site, kinds: Sequence[type[peers.Peer]], shown: threading.
             by_stack=isinstance(peer, _BY_STACK),
             pushes=not peer.zip,
         )
-        rows.append(_tried(subject, shown))
+        try:
+            rows.append(_tried(subject, shown))
+        except Exception as error:  # noqa: BLE001 - one tool's row says so, the others go on
+            rows.append((peer.name, [], f"{type(error).__name__}: {error}"))
     return rows
 
 
