@@ -19,7 +19,7 @@ from localcloud import daemon
 
 DEADLINE = 75.0
 """Seconds that a command may take."""
-SLOW = 45.0
+SLOW = 60.0
 """Seconds after which nobody would still wait."""
 CONVERGES, REFUSES, WRONG = "converges", "refuses with the cause", "exit 0 and wrong"
 UNMET = "the fault wasn't met"
