@@ -13,14 +13,17 @@ INVOKE = str(Path(sys.executable).parent / "invoke")
 ANSWERS = {"project_name": "hello", "python_version": f"3.{sys.version_info.minor}", "trigger": "none", "ci": "both"}
 
 
-def new(output: Path) -> Path:
-    """Make a project with an environment of its own, as its README says, and return its folder."""
+def new(output: Path, **others: str) -> Path:
+    """Make a project with an environment of its own, as its README says, and return its folder.
+
+    `others` are answers that differ from `ANSWERS`; a project's name is the name of its folder, too.
+    """
     output.mkdir(parents=True)
     answers = output / "answers.json"
-    answers.write_text(json.dumps(ANSWERS))
+    answers.write_text(json.dumps(ANSWERS | others))
     argv = [INVOKE, "new", "--no-input", "--answers", str(answers), "--output", str(output)]
     Command(argv, ROOT, environment()).run()
-    project = output / "hello"
+    project = output / (ANSWERS | others)["project_name"]
     uv = str(Path(sys.executable).parent / "uv")
     sync = [uv, "sync", "--quiet", "--python", sys.executable, "--reinstall-package", "stepladder"]
     Command(sync, project, {k: v for k, v in environment().items() if k != "VIRTUAL_ENV"}).run()

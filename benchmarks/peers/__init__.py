@@ -15,6 +15,7 @@ from peers.installing import NotRunnableError
 from peers.osls import OslsDeploy, OslsFunction
 from peers.peer import Peer
 from peers.sam import SamDeploy, SamDeployExpress, SamDeployPolling, SamSync
+from peers.serverless import ServerlessFour, ServerlessFunction
 from peers.site import Site, running
 from peers.terraform import Terraform
 
@@ -25,6 +26,8 @@ PEERS: tuple[type[Peer], ...] = (
     DockerBuild,
     OslsFunction,
     OslsDeploy,
+    ServerlessFunction,
+    ServerlessFour,
     SamSync,
     SamDeploy,
     SamDeployPolling,

@@ -26,7 +26,7 @@ class AwsCli(Peer):
         """Build and push, make the function and its alias."""
         aws, name = self.program("aws"), self.function
         create = f"""
-            {self.login()}
+            {self.site.login()}
             docker build --quiet --tag {self.address}:latest .
             docker push --quiet {self.address}:latest
             {aws} lambda create-function --function-name {name} --role {self.site.role} --package-type Image \

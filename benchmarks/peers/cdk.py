@@ -20,7 +20,7 @@ const lambda = require("aws-cdk-lib/aws-lambda");
 
 const stack = new cdk.Stack(new cdk.App(), "{name}", {{
   env: {{ account: "{account}", region: "{region}" }},
-  synthesizer: new cdk.DefaultStackSynthesizer({{ generateBootstrapVersionRule: false }}),
+  synthesizer: new cdk.CliCredentialsStackSynthesizer(),
 }});
 new lambda.DockerImageFunction(stack, "Function", {{
   functionName: "{name}",

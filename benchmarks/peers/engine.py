@@ -47,11 +47,16 @@ def running(work: Path) -> Iterator[Engine]:
     with contextlib.ExitStack() as stack:
         try:
             host = stack.enter_context(docker_engine.running())
-            base = docker_engine.base_image(host)
-        except docker_engine.NoEngineError as error:
-            yield Engine(reason=str(error).splitlines()[0])
+            base = docker_engine.base_image(host, python())
+        except (docker_engine.NoEngineError, KeyError) as error:
+            yield Engine(reason=f"no engine, or no base image for Python {python()}: {error}".splitlines()[0])
             return
         yield Engine(host, base, buildkit=buildkit(work))
+
+
+def python() -> str:
+    """Return the version of Python that this process has, which handlers run on where functions are processes."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def buildkit(work: Path) -> dict[str, str]:

@@ -26,7 +26,7 @@ class _Floor(Peer):
         """Push the base, and the first image by docker; make function and alias by API."""
         base, image = f"{self.address}:base", f"{self.address}:first"
         push = f"docker tag {self.site.engine.base} {base}; docker push --quiet {base}"
-        self.script(f"{self.login()}; {push}; docker build --tag {image} .; docker push --quiet {image}").run()
+        self.script(f"{self.site.login()}; {push}; docker build --tag {image} .; docker push --quiet {image}").run()
         client = self.site.client("lambda")
         self.create_function(self.function, image)
         version = client.publish_version(FunctionName=self.function)["Version"]

@@ -26,6 +26,13 @@ class NotRunnableError(Exception):
     """A peer can't be installed, or can't run here. The text is the reason, for the table."""
 
 
+def reason(error: Exception) -> str:
+    """Return the line that says why: the last that names an error, or the last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    named = [line for line in lines if re.match(r"(?i)\W*(error|\w*(exception|error))\b.*\w", line)]
+    return (named or lines)[-1][:200]
+
+
 @dataclass(frozen=True)
 class Tool:
     """A tool as its registry knows it. `packages` are installed together; the first one's version is the tool's.

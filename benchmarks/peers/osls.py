@@ -54,7 +54,7 @@ class OslsFunction(_Osls):
     def first(self) -> Sequence[Command]:
         """Make the function by API, where the whole deployment would."""
         address = self.repository(f"serverless-{self.slug}-{STAGE}")
-        self.script(f"{self.login()}; docker build --tag {address}:app .; docker push --quiet {address}:app").run()
+        self.script(f"{self.site.login()}; docker build --tag {address}:app .; docker push --quiet {address}:app").run()
         self.create_function(self.function, f"{address}:app")
         return [self.command()]
 

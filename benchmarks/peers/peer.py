@@ -153,7 +153,6 @@ class Peer(abc.ABC):
         ecr = self.site.client("ecr")
         with contextlib.suppress(ecr.exceptions.RepositoryAlreadyExistsException):
             ecr.create_repository(repositoryName=name or self.slug)
-        ecr.put_account_setting(name="BLOB_MOUNTING", value="ENABLED")  # else each repository gets the base anew
         return f"{self.site.registry}/{name or self.slug}"
 
     def bucket(self, name: str) -> str:
@@ -173,11 +172,3 @@ class Peer(abc.ABC):
         given = {"FunctionName": name, "Role": self.site.role, "Architectures": [self.site.machine], **settings}
         client.create_function(PackageType="Image", Code={"ImageUri": image}, **given)
         client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
-
-    def login(self) -> str:
-        """Return the shell command that logs Docker's client in to the cloud's registry."""
-        import base64
-
-        token = self.site.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
-        password = base64.b64decode(token).decode().partition(":")[2]
-        return f"echo {password} | docker login --username AWS --password-stdin {self.site.registry}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import platform
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from measure import environment
+from measure import Command, environment
 
 from localcloud import daemon
 from peers.engine import Engine
@@ -21,7 +22,7 @@ from peers.installing import CACHE, NotRunnableError
 from stepladder.core.process import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLE = "peer"
+ROLE, BASES = "peer", "bases"
 QUIET = {  # no telemetry, no look for a newer version: neither is a deployment's time
     "AWS_SAM_CLI_TELEMETRY": "0",
     "CDK_DISABLE_CLI_TELEMETRY": "true",
@@ -56,6 +57,11 @@ class Site:
         return urlsplit(self.cloud.url).netloc
 
     @property
+    def base(self) -> str:
+        """Return the address of the base image in the cloud's registry."""
+        return f"{self.registry}/{BASES}:base"
+
+    @property
     def machine(self) -> str:
         """Return this machine's architecture, as Lambda names it."""
         return "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
@@ -80,6 +86,12 @@ class Site:
         keys = {"aws_access_key_id": daemon.ACCOUNT, "aws_secret_access_key": "local"}
         return boto3.client(service, region_name=daemon.REGION, endpoint_url=self.cloud.url, **keys)
 
+    def login(self) -> str:
+        """Return the shell command that logs Docker's client in to the cloud's registry."""
+        token = self.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+        password = base64.b64decode(token).decode().partition(":")[2]
+        return f"echo {password} | docker login --username AWS --password-stdin {self.registry}"
+
     def need_engine(self) -> None:
         """Raise `NotRunnableError` when there is no container engine."""
         if not self.engine.host:
@@ -91,7 +103,10 @@ def running(work: Path, engine: Engine, *, launcher: str = "process") -> Iterato
     """Run a cloud, and a proxy before it, while the block runs."""
     environ = {"STEPLADDER_LAUNCHER": launcher, **engine.address}
     with daemon.running(environ=environ) as cloud, proxied(cloud.url) as proxy:
-        yield Site(cloud, proxy, work, _role(cloud), engine)
+        site = Site(cloud, proxy, work, _role(cloud), engine)
+        if engine.host:
+            _push_base(site)
+        yield site
 
 
 @contextlib.contextmanager
@@ -110,6 +125,15 @@ def proxied(url: str) -> Iterator[str]:
             yield process.stdout.readline().strip()
         finally:
             process.terminate()
+
+
+def _push_base(site: Site) -> None:
+    """Push the base image once, so that each first push to another repository mounts its layers."""
+    ecr = site.client("ecr")
+    ecr.put_account_setting(name="BLOB_MOUNTING", value="ENABLED")
+    ecr.create_repository(repositoryName=BASES)
+    text = f"{site.login()}; docker tag {site.engine.base} {site.base}; docker push --quiet {site.base}"
+    Command(["sh", "-euc", text], site.work, site.env(proxied=False)).run()
 
 
 def _role(cloud: daemon.CloudInfo) -> str:

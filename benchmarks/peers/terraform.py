@@ -13,6 +13,7 @@ from measure import Command
 from peers.installing import NotRunnableError
 from peers.peer import Peer
 from peers.site import Site
+from stepladder.terraform.providers import source
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = """\
@@ -70,21 +71,25 @@ class Terraform(Peer):
     def write(self) -> None:
         """Write the root module."""
         self.address = self.repository()
+        self._providers = source(self.folder / "providers", self.folder).env
         text = MAIN.format(machine=self.site.machine, name=self.function, role=self.site.role)
         (self.folder / "main.tf").write_text(text)
 
     def first(self) -> Sequence[Command]:
         """Initialise, then apply."""
-        init = f"{self.login()}; {self._terraform} init -input=false -no-color"
-        return [self.script(init), self.command()]
+        init = f"{self.site.login()}; {self._terraform} init -input=false -no-color"
+        return [self.script(init, **self._providers), self.command()]
 
     def command(self) -> Command:
         """Return the script, which takes the digest out of what `docker push` says."""
-        return self.script(f"""
+        return self.script(
+            f"""
             docker build --quiet --tag {self.address}:latest .
             digest=$(docker push {self.address}:latest | sed -n 's/.*digest: \\(sha256:[0-9a-f]*\\).*/\\1/p')
             {self._terraform} apply -auto-approve -input=false -no-color -var image={self.address}@$digest
-        """)
+        """,
+            **self._providers,
+        )
 
     def provider(self) -> str:
         """Return the version of AWS's provider, as the lock file of the app has it."""

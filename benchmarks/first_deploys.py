@@ -1,0 +1,69 @@
+"""The first deploy from nothing, beside those of the peers that have one of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import progress
+from contenders import project
+from peers import Engine, NotRunnableError, Peer, running
+from peers.cdk import CdkDeploy
+from peers.chalice import Chalice
+from peers.installing import reason
+from peers.osls import OslsDeploy
+from peers.sam import SamDeployPolling
+from peers.terraform import Terraform
+from tables import Goal, Row, Spread, Table
+
+SECONDS, ROUNDS = 14.0, 3
+DEPLOYMENTS: tuple[type[Peer], ...] = (OslsDeploy, SamDeployPolling, CdkDeploy, Terraform, Chalice)
+
+
+def first_table(work: Path, engine: Engine, rounds: int, firsts: Sequence[float]) -> Table:
+    """Deploy from nothing by turns, each round to a cloud of its own, and return the table."""
+    own: list[float] = []
+    peers: dict[type[Peer], list[float]] = {kind: [] for kind in DEPLOYMENTS}
+    reasons: dict[type[Peer], str] = {}
+    names: dict[type[Peer], str] = {}
+    for number in progress.counted(min(rounds, ROUNDS), "first deploys"):
+        folder = work / f"first-{number}"
+        folder.mkdir()
+        with running(folder, engine) as site:
+            own.append(project(site, site.work / "project", "layers", "process").deploy.run().seconds)
+            for kind in DEPLOYMENTS:
+                peer = kind()
+                try:
+                    peer.install(site)
+                    peer.settle_in(site)
+                    names[kind] = f"{peer.name} {peer.version}"
+                    peers[kind].append(sum(command.run().seconds for command in peer.first()))
+                    peer.live()
+                except (NotRunnableError, RuntimeError) as error:
+                    reasons[kind] = reason(error)
+    rows = []
+    ours = Spread(tuple(own))
+    values = {"tool": "stepladder", "seconds": ours.figures, "ours": True}
+    rows.append(Row(("stepladder, layers builder", ours.text(1), str(len(own)), ""), values))
+    for kind in DEPLOYMENTS:
+        name = names.get(kind, kind.name)
+        if kind in reasons or not peers[kind]:
+            rows.append(Row((name, "-", "0", reasons.get(kind, "")), {"tool": kind.name}))
+            continue
+        seconds = Spread(tuple(peers[kind]))
+        rows.append(
+            Row((name, seconds.text(1), str(len(peers[kind])), ""), {"tool": kind.name, "seconds": seconds.figures})
+        )
+    measured = f"{ours.median:.1f} s"
+    goals = [Goal("the first deploy", f"at most {SECONDS:.0f} s", measured, ours.median <= SECONDS)]
+    notes = [
+        "stepladder's makes state, ledger, pipeline, alarms and service by two roots of Terraform.",
+        "The peers' make one function, Terraform's an alias, too.",
+        "cdk's includes `cdk bootstrap`. The buckets and repositories that sam and osls need are made before.",
+        "The base image is in the registry before all of them, so no first push carries it.",
+        "CloudFormation costs nothing in the local cloud.",
+    ]
+    if firsts:
+        notes.append(f"Before that, in the run of changes: {', '.join(f'{each:.1f} s' for each in firsts)}.")
+    head = ("tool", "seconds", "runs", "")
+    return Table("first", "The first deploy, from nothing", head, tuple(rows), tuple(notes), tuple(goals))
