@@ -33,6 +33,7 @@ NEWEST = ROOT / ".stepladder" / "benchmarks.json"
 PARTS = {
     "commands": "inv --list and inv new",
     "cloud": "the local cloud, and inv deploy beside bare calls",
+    "change": "a change, nothing changed, and first deploys, beside other tools",
     "promotions": "promotions: what is beyond waiting, many services at once, many functions in one",
     "toughness": "what a deployment does under a fault, beside other tools",
     "scale": "cost by the number of functions and files, the size of layers and images, and the ledger's length",

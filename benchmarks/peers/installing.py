@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
 CACHE = Path(__file__).resolve().parents[2] / ".stepladder" / "bench" / "peers"
 _SECONDS = 900.0
 _STAMP = "installed.json"
@@ -67,7 +69,7 @@ class Tool:
         package = self.packages[0]
         if self.registry == "npm":
             raw = json.loads(_run(["npm", "view", f"{package}@{self.wanted or 'latest'}", "version", "--json"]) or '""')
-            return str(raw[-1] if isinstance(raw, list) else raw)
+            return str(max(raw, key=Version) if isinstance(raw, list) else raw)  # in the order of publication, or none
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "index", "versions", package]
         version = re.search(r"\(([^)]+)\)", _run(pip))
         return version[1] if version else ""

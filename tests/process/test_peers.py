@@ -113,6 +113,11 @@ def test_a_version_is_installed_once_and_a_newer_one_beside_it(registry, sign, t
     assert installed == [[f"shovel{sign}1.0", "bucket"], [f"shovel{sign}1.1", "bucket"]]
 
 
+def test_the_newest_of_a_wanted_line_is_taken_by_its_number(monkeypatch):
+    monkeypatch.setattr("peers.installing._run", lambda _argv: '["3.40.0", "3.7.4", "3.39.0"]')
+    assert Tool("serverless", ("serverless",), "npm", "3").newest() == "3.40.0"
+
+
 def test_a_registry_that_has_no_version_is_a_reason(tmp_path, monkeypatch):
     monkeypatch.setattr(Tool, "newest", lambda _tool: "")
     with pytest.raises(NotRunnableError, match="pip answers with no version of shovel"):
