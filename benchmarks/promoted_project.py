@@ -152,6 +152,9 @@ def timed(projects: Sequence[PromotedProject], *task: str, code: int = 0, **extr
                 output.seek(0)
                 said = output.read().decode()[-2000:]
                 raise RuntimeError(f"inv {' '.join(task)} ended with {child.returncode}: {said}")
+        if "--detach" in task:
+            for project in projects:
+                await_end(project)
         seconds = time.perf_counter() - begun
     return Took(
         seconds,
@@ -190,6 +193,17 @@ def execution(project: PromotedProject) -> Execution:
         sum(kind.endswith("StateEntered") for events in (own, *children) for kind in events),
         len(client.describe_execution(executionArn=newest)["input"]),
     )
+
+
+def await_end(project: PromotedProject) -> None:
+    """Wait for the newest promotion. Raises `RuntimeError` unless it succeeds."""
+    client, machine, end = project.made.client("stepfunctions"), project.made.machine, time.monotonic() + _DEADLINE
+    while (newest := client.list_executions(stateMachineArn=machine, maxResults=1)["executions"][0]) and (
+        newest["status"] == "RUNNING" and time.monotonic() < end
+    ):
+        time.sleep(1)
+    if newest["status"] != "SUCCEEDED":
+        raise RuntimeError(f"the promotion of {project.made.name} is {newest['status']}")
 
 
 def _events(client: Any, arn: str) -> Iterator[str]:
