@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
-from cloud import smoke_seconds
-from measure import Command, environment
+from measure import Command, environment, smoke_seconds
 from peers import Peer, Site
 from peers.engine import python
 from peers.installing import reason

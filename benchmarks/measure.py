@@ -114,6 +114,12 @@ def side_by_side(count: int, *commands: Command, what: str = "") -> list[list[Ru
     return [list(runs) for runs in zip(*rounds, strict=True)]
 
 
+def smoke_seconds(said: str) -> float:
+    """Return what the smoke cases took, as a deployment says; nothing for any other command."""
+    match = re.search(r"^✓ smoke .* ([\d.]+) s$", said, re.MULTILINE)
+    return float(match[1]) if match else 0.0
+
+
 def median(runs: Sequence[Run], what: str = "seconds") -> float:
     """Return the median of the runs' seconds, or of another of their figures."""
     return statistics.median(getattr(run, what) for run in runs)

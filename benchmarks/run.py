@@ -32,11 +32,11 @@ ROOT = HERE.parent
 NEWEST = ROOT / ".stepladder" / "benchmarks.json"
 PARTS = {
     "commands": "inv --list and inv new",
-    "cloud": "the local cloud, and inv deploy beside bare calls",
     "change": "a change, nothing changed, and first deploys, beside other tools",
+    "cloud": "the local cloud itself",
     "promotions": "promotions: what is beyond waiting, many services at once, many functions in one",
-    "toughness": "what a deployment does under a fault, beside other tools",
     "scale": "cost by the number of functions and files, the size of layers and images, and the ledger's length",
+    "toughness": "what a deployment does under a fault, beside other tools",
 }
 """The modules of measurements in the order in which they run: what is timed first, what is heavy last."""
 DEADLINE = 3600.0  # seconds that one module may take
