@@ -112,7 +112,7 @@ def test_the_engine_gets_a_dockerfile_in_utf_8_whatever_it_is_written_in(tmp_pat
     said = "FROM scratch\n# zażółć\n"
     (tmp_path / "Dockerfile").write_text(said, encoding="utf-16")
     (tmp_path / ".dockerignore").write_text("Dockerfile\n" if ignored else "")
-    with build._context(tmp_path, tmp_path / "scratch") as context, tarfile.open(fileobj=context) as tar:
+    with build._context(tmp_path, tmp_path / "scratch", {}) as (context, _), tarfile.open(fileobj=context) as tar:
         assert [member.name for member in tar].count("Dockerfile") == 1
         file = tar.extractfile("Dockerfile")
         assert file
