@@ -44,7 +44,11 @@ def main(name: str, rounds: int, output: Path) -> None:
                 print(json.dumps({"table": table.json()}), file=lines, flush=True)
             print(json.dumps({"versions": dict(getattr(module, "versions", dict)())}), file=lines, flush=True)
         except Exception as error:
-            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=lines, flush=True)
+            print(
+                json.dumps({"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}),
+                file=lines,
+                flush=True,
+            )
             raise
 
 
