@@ -62,7 +62,7 @@ def finish(project: LiveProject, *args: str, env: dict[str, str] | None = None) 
 
 TURNS = (
     "dynamodb:CreateTable",
-    "s3:GetObject:service.tfstate",  # the service is planned while the foundation is applied
+    "s3:HeadObject:service.tfstate",  # the service is planned while the foundation is applied
     "ecr:GetAuthorizationToken",
     "lambda:CreateFunction",
     "dynamodb:TransactWriteItems",  # the service is applied, but not recorded
@@ -114,7 +114,7 @@ def test_a_first_deployment_killed_at_turns_converges_and_configuration_is_relea
 @pytest.mark.long("the same by a Terraform that plays a script")
 def test_a_foundation_that_fails_ends_the_terraform_beside_it_and_the_next_run_converges(project: LiveProject) -> None:
     denied = {"kind": "access_denied", "service": "dynamodb", "action": "CreateTable", "count": 0}
-    slow = {"kind": "delay_before", "service": "s3", "action": "GetObject", "body": "service.tfstate", "seconds": 20}
+    slow = {"kind": "delay_before", "service": "s3", "action": "HeadObject", "body": "service.tfstate", "seconds": 20}
     project.cloud.faults(denied, slow)
     child = project.start("deploy", "--env", "staging")
     _, err = child.communicate(timeout=180)
