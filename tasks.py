@@ -48,7 +48,7 @@ def demo(_context, output=".stepladder/demo"):
 @task(
     help={
         "only": "Names of the parts to measure, separated by commas; default: all.",
-        "rounds": "Runs of each that are counted; 1 is a trial.",
+        "rounds": "Number of runs to count of each command; 1 is a trial.",
         "write": "Write the page and the pictures of a part or a trial, too; a whole run always does.",
     }
 )

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "benchmarks"), str(ROOT / "docs")]
 
 import charts  # noqa: E402 - beside this file
-from picture import THEMES  # noqa: E402
+from colours import THEMES  # noqa: E402
 from record import FILE, Record  # noqa: E402 - of the benchmarks
 from tables import Table  # noqa: E402
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from picture import COLOURS, THEMES
+from colours import COLOURS, THEMES
 
 WIDTH, LINE, EDGE = 860, 34, 20
 LABEL, BARS, NOTE, CHARACTER = 370, 360, 250, 7.2  # columns of a picture of bars; mean width of a letter of 13 pixels

@@ -21,9 +21,10 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "tests" / "support"))
+sys.path += [str(ROOT / "tests" / "support"), str(ROOT / "docs")]
 
 import terminals  # noqa: E402 - the tests' own pseudo-terminal
+from colours import COLOURS, THEMES  # noqa: E402 - beside this file
 
 SVG = "{http://www.w3.org/2000/svg}"
 WIDTH, SPEED, CANARY = 98, 15, r"10% for (\d) of 5 min"
@@ -36,11 +37,6 @@ PICTURES = {
 }
 """Pictures by name: the command that is typed, and what the picture shows."""
 STYLES = {"1": "bold", "2": "dim", "31": "red", "32": "green", "33": "yellow", "36": "cyan"}
-COLOURS = ("back", "bar", "edge", "text", "dim", "red", "green", "yellow", "cyan", "rest")
-THEMES = {
-    "light": "#ffffff #f6f8fa #d1d9e0 #1f2328 #59636e #cf222e #1a7f37 #9a6700 #0969da #d1d9e0",
-    "dark": "#0d1117 #151b23 #3d444d #f0f6fc #9198a1 #f85149 #3fb950 #d29922 #4493f8 #2a313c",
-}
 
 
 def record(project: Path, env: Mapping[str, str]) -> dict[str, str]:

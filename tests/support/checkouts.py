@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (
-    *("docs", "function", "localcloud", "stepladder", "template", "terraform"),
+    *("benchmarks", "docs", "function", "localcloud", "stepladder", "template", "terraform"),
     *("tests/local/data/aws-recordings", "tests/terraform/inventories"),  # what generated pages are made from
 )
 FILES = ("README.md", "pyproject.toml", "uv.lock")
