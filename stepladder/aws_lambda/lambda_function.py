@@ -6,12 +6,12 @@ import base64
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from stepladder.core.aws import error_code
 from stepladder.core.clock import Clock, is_throttled, never_began, retrying
 from stepladder.core.errors import StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import LATEST, NOT_FOUND, config_hash, frozen, read_answer
 
 _THROTTLED = 60.0  # seconds that a call is made again while it is turned away

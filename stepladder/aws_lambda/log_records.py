@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepladder.aws_lambda import log_lines
-from stepladder.core.lazy_dataclass import dataclass
 
 TRACEBACK = "Traceback (most recent call last):"
 _ERRORS = frozenset({"CRITICAL", "ERROR", "FATAL"})

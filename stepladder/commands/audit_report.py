@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, NotReadyError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.requirements import audit, read
 from stepladder.images.requirements import lock as locks
 from stepladder.images.requirements.audit import AuditResult

@@ -7,7 +7,7 @@ goes on (`stepladder/terraform/foundation.py`).
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 from stepladder.commands import ci_settings, infra, prices
 from stepladder.commands.bootstrap_location import (
@@ -24,7 +24,6 @@ from stepladder.commands.ci_settings import Proposal
 from stepladder.core.clock import stamp
 from stepladder.core.console import Console
 from stepladder.core.errors import NotReadyError, RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.doctor import identity
 from stepladder.forge import remote as remotes
 from stepladder.forge.remote import GITHUB

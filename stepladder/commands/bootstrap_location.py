@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from stepladder.core.aws import known_error
 from stepladder.core.errors import RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.releases.rung import Rung
 from stepladder.settings.load import Settings
 from stepladder.settings.locations import Location

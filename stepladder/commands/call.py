@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from stepladder.commands import invoke
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.releases.rung import one_function, opened
 from stepladder.settings.load import Settings, from_context
 

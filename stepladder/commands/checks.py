@@ -11,13 +11,13 @@ import sys
 import sysconfig
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.commands import job_page, located
 from stepladder.core.ci import in_ci
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, ExitCode, NotReadyError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.process import run
 from stepladder.core.step import Step
 from stepladder.forge.interface import Annotation

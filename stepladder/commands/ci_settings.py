@@ -7,13 +7,13 @@ import re
 import shlex
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stepladder.core import process, text
 from stepladder.core.errors import BadInputError, StepladderError
 from stepladder.core.files import write_text
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.forge import github_api
 from stepladder.forge.remote import GITHUB, GITLAB, Remote
 from stepladder.settings import previews

@@ -7,14 +7,13 @@ function is created from it. Every step may be repeated: a killed run is continu
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stepladder.aws_lambda.alias import ALIAS_CHANGED
 from stepladder.core import names
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import BadInputError, RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.similar import did_you_mean
 from stepladder.ledger.lock import WAIT
 from stepladder.ledger.words import recorded_commit

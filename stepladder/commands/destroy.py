@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import is_preview
 from stepladder.destroy import refusals
 from stepladder.destroy.environment import EnvironmentDestroyer

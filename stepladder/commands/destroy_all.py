@@ -6,7 +6,7 @@ What credentials don't reach stays, is named before anybody is asked, and again 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepladder.commands import destroy
@@ -14,7 +14,6 @@ from stepladder.commands.bootstrap_location import LocationState, reach
 from stepladder.commands.destroy import DestroyOptions, DestroyReport
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.destroy import refusals
 from stepladder.destroy.environment import EnvironmentDestroyer
 from stepladder.destroy.location import LocationDestroyer

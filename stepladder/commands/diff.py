@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from stepladder import terraform
 from stepladder.aws_lambda.alias import Alias
@@ -18,7 +18,6 @@ from stepladder.commands.diff_image import SAME, UNKNOWN, ImageDiff, Side
 from stepladder.commands.review import roots_of
 from stepladder.core.aws import known_error
 from stepladder.core.errors import BadInputError, ExitCode, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import is_preview
 from stepladder.core.release_facts import LATEST
 from stepladder.core.step import Step

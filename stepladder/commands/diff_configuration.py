@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from stepladder.aws_lambda.lambda_function import FunctionState
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases import drift
 from stepladder.terraform import functions

@@ -5,13 +5,12 @@ Nothing is pushed. Without `--build` nothing is built: an image that isn't in th
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from stepladder import images
 from stepladder.core import git
 from stepladder.core.aws import known_error
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import short
 from stepladder.core.step import Step
 from stepladder.images import comparison, contents

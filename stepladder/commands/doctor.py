@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stepladder.core.aws import Aws, known_error
 from stepladder.core.clock import Clock
 from stepladder.core.console import Console
 from stepladder.core.errors import NotReadyError, RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.tables import Cell, Column
 from stepladder.doctor.check import DoctorCheck
 from stepladder.doctor.context import DoctorContext, SharedReads

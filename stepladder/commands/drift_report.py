@@ -7,7 +7,7 @@ keep it: a part that another pipeline has left isn't read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from stepladder.core.ci import in_ci
 from stepladder.core.clock import Clock, stamp
 from stepladder.core.console import Console
 from stepladder.core.errors import StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.forge import registered
 from stepladder.settings.load import Settings
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import islice, takewhile
 from typing import Any
 
@@ -18,7 +18,6 @@ from stepladder.core import git
 from stepladder.core import since as moments
 from stepladder.core.clock import stamp
 from stepladder.core.errors import BadInputError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import flags_of, split_target
 from stepladder.ledger.schema import Bad, ReleaseEntry
 from stepladder.releases.rung import Rung

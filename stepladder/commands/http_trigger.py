@@ -6,7 +6,7 @@ What `inv function.invoke --path` and `inv serve` make of a request is made here
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -14,7 +14,6 @@ from urllib.parse import unquote
 from localcloud.services.lambda_.triggers.http_api import routes
 from stepladder.core import http_event
 from stepladder.core.http_event import HttpAddress, HttpRequest
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.settings.load import Settings
 
 _CORS = {

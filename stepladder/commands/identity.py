@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from stepladder.core import aws
 from stepladder.core.aws import Aws
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.similar import did_you_mean
 from stepladder.doctor.identity import trusted
 from stepladder.forge import registered, trust

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.lambda_function import LambdaFunction
 from stepladder.core.errors import BadInputError, RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import flags_of
 from stepladder.images import attest_of
 from stepladder.images.attest import verify as verifying

@@ -7,14 +7,13 @@ take twice the memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from stepladder.commands import drift_report
 from stepladder.commands.drift_report import DriftFinding
 from stepladder.core.aws import known_error
 from stepladder.core.console import Console
 from stepladder.core.errors import DriftError, InterruptedRunError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.step import Step
 from stepladder.ledger.schema import InfraRecord
 from stepladder.promotion import delivery

@@ -13,7 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,7 +26,6 @@ from localcloud.services.lambda_.execution.pool import Pool
 from localcloud.services.lambda_.model import LATEST
 from stepladder.commands.debugger import Debugger
 from stepladder.commands.unpacked import UnpackedImages
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.step import Step
 from stepladder.images import pipeline
 from stepladder.images.builder import Say

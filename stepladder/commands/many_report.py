@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from stepladder.aws_lambda import function_url
 from stepladder.commands.deploy import DeployOptions
 from stepladder.commands.function_deploy import FunctionDeploy
 from stepladder.commands.many_terraform import SharedRoots
 from stepladder.core.console import Console
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import short
 from stepladder.core.tables import Cell, Column
 from stepladder.ledger.words import result_words

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from stepladder.core import aws, console_links
 from stepladder.core.aws import known_error
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.similar import did_you_mean
 from stepladder.core.terminal import is_watched
 from stepladder.promotion.executions import StateMachine

@@ -7,14 +7,13 @@ listed until all of it is gone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from stepladder.core.aws import known_error
 from stepladder.core.clock import seconds_of
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, LockedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import is_preview, preview, preview_number
 from stepladder.core.tables import Column
 from stepladder.forge import registered

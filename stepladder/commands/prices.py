@@ -6,7 +6,8 @@ published of these pages, and serve for an estimate: a bill says more.
 
 from __future__ import annotations
 
-from stepladder.core.lazy_dataclass import dataclass
+from dataclasses import dataclass
+
 from stepladder.core.names import Names
 
 NOTED_ON = "2026-11-26"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
 from stepladder.core.aws import error_code
 from stepladder.core.clock import is_throttled, retrying
 from stepladder.core.errors import BadInputError, RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import NOT_FOUND
 from stepladder.images import prune as images_prune
 from stepladder.releases import version_retention

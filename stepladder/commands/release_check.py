@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
 from stepladder.aws_lambda import alias as aliases
@@ -20,7 +20,6 @@ from stepladder.core import names
 from stepladder.core.aws import error_code
 from stepladder.core.console import Console
 from stepladder.core.errors import DriftError, RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import LATEST, short
 from stepladder.ledger.schema import ROLLBACK, SUCCEEDED, UNKNOWN, Current, Holder
 from stepladder.ledger.snapshot import Snapshot

@@ -7,7 +7,7 @@ smoke cases. While a CodeDeploy deployment is under way, rolling back means stop
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from stepladder.aws_lambda import alias as aliases
@@ -15,7 +15,6 @@ from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.commands import status
 from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import short
 from stepladder.ledger.schema import ReleaseEntry
 from stepladder.releases import foretold, marks, preview, release_command, restore, rollback_plan

@@ -10,13 +10,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from stepladder.commands.many_report import several
 from stepladder.commands.rollback import Rollback, RollbackChoice
 from stepladder.commands.rollback_set import released_together
 from stepladder.core.errors import ExitCode, RollbackFailedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.process_identity import release_id
 from stepladder.core.release_facts import short
 from stepladder.core.several import attempt, combined, tried

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from localcloud.http.server import Server
 from localcloud.launchers.runtime_api import InvocationOutcome
@@ -19,7 +20,6 @@ from stepladder.core import aws
 from stepladder.core.console import Console
 from stepladder.core.display import harmless
 from stepladder.core.errors import BadInputError, InterruptedRunError, NotReadyError, RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import flags
 from stepladder.core.step import Step
 from stepladder.releases import variables

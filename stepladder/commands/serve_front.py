@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -28,7 +28,6 @@ from stepladder.commands.http_trigger import HttpTrigger
 from stepladder.core.console import Console
 from stepladder.core.display import one_line
 from stepladder.core.http_event import HttpAddress, HttpRequest
-from stepladder.core.lazy_dataclass import dataclass
 
 _INVOKE = re.compile(r"/2015-03-31/functions/[^/]+/invocations")
 _UNPACKED = re.compile(r"[^\s\"']*/\.local-\w+/images/[^/\s]+(?=/var/task/)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
@@ -13,7 +13,6 @@ from stepladder.commands import environments, every_rung, status_notes
 from stepladder.core.clock import ago
 from stepladder.core.console import Console
 from stepladder.core.errors import StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import is_preview, split_target
 from stepladder.core.release_facts import short
 from stepladder.core.tables import Cell, Column

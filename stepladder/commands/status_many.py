@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from stepladder.commands import every_rung, status, status_rows
 from stepladder.commands.status import RungStatus
 from stepladder.core.aws import known_error
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.ledger.schema import Current, ReleaseEntry
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.rung import Rung

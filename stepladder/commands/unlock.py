@@ -6,13 +6,12 @@ function with a name has another one there. Terraform has one for the state of e
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from stepladder import terraform
 from stepladder.core.aws import error_code
 from stepladder.core.clock import stamp
 from stepladder.core.errors import LockedError, RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.process_identity import is_alive
 from stepladder.ledger import unlock
 from stepladder.ledger.lock import process_of

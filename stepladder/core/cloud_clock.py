@@ -6,9 +6,9 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from stepladder.core import endpoints
-from stepladder.core.lazy_dataclass import dataclass
 
 _SECONDS = 2.0
 _PAGE = "/_stepladder/clock"

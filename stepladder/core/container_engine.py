@@ -13,12 +13,11 @@ import json
 import os
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
-
-from stepladder.core.lazy_dataclass import dataclass
 
 NAME = "docker"
 DEFAULT = "unix:///var/run/docker.sock"

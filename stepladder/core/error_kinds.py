@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from stepladder.core import resources
-from stepladder.core.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True)

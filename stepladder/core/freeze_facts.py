@@ -10,9 +10,8 @@ import json
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from stepladder.core.lazy_dataclass import dataclass
 
 MINUTE = 60
 DAY = 1440  # minutes, as in all of a week

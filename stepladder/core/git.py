@@ -6,12 +6,11 @@ import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stepladder.core import process
 from stepladder.core.errors import NotReadyError
-from stepladder.core.lazy_dataclass import dataclass
 
 _DEADLINE = 30.0
 _SHOWN = 5

@@ -10,12 +10,11 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 from uuid import uuid4
-
-from stepladder.core.lazy_dataclass import dataclass
 
 HTTP_API, URL, URL_IAM = "http-api", "url", "url-iam"
 KINDS = (URL, URL_IAM, HTTP_API)

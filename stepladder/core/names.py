@@ -8,8 +8,7 @@ two. Limits: function 64, IAM role 64, S3 bucket 63 characters
 from __future__ import annotations
 
 import re
-
-from stepladder.core.lazy_dataclass import dataclass
+from dataclasses import dataclass
 
 PROJECT_PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 PROJECT_MAX = 24  # "<project>-artifacts-<12 digits>-<14 letters of region>" must fit 63

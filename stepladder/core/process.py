@@ -18,13 +18,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
 from stepladder.core.ci import in_ci
 from stepladder.core.console import Console
 from stepladder.core.errors import InterruptedRunError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.text import without_credentials
 
 GRACE = 60.0  # seconds that a child has to end by itself once it was asked to

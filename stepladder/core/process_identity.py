@@ -7,10 +7,9 @@ import os
 import re
 import secrets
 import socket
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-from stepladder.core.lazy_dataclass import dataclass
 
 _ID = re.compile(r"(?P<second>\d{8}T\d{6}Z)-(?P<fraction>[0-9a-f]{3})[0-9a-f]{3}")
 _SECOND = "%Y%m%dT%H%M%SZ"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-
-from stepladder.core.lazy_dataclass import dataclass
+from dataclasses import dataclass
 
 BEAT = 30.0  # seconds between two lines of a step
 _TURN = 1.0  # seconds between two looks

@@ -8,10 +8,9 @@ are left out, which the caller says. Without a width (a pipe, a file) everything
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from stepladder.core.display import cut, one_line, width_of
-from stepladder.core.lazy_dataclass import dataclass
 
 _GAP = 2
 _INDENT = 4

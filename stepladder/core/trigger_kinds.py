@@ -7,11 +7,10 @@ it uses the standard library only.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-from stepladder.core.lazy_dataclass import dataclass
 
 FILE = "kind.json"
 SETTINGS = "settings.json"

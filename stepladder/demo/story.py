@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from localcloud import daemon
@@ -24,7 +24,6 @@ from stepladder.collections.local import FOLDER
 from stepladder.core import process
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, ExitCode, InterruptedRunError, LockedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 
 MARK = ".made-by-the-demo"
 

@@ -6,10 +6,8 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Self
-
-from stepladder.core.lazy_dataclass import dataclass
 
 OK, FUNCTION_FAILED = 200, 502  # how a function URL answers for a function that raised
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from stepladder.core.aws import error_code
 from stepladder.core.clock import stamp
 from stepladder.core.errors import RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import is_preview
 from stepladder.destroy import images, inventory, network, refusals, secrets, traffic
 from stepladder.destroy import targets as targets_of

@@ -8,13 +8,12 @@ a state with less in it, a bucket without a state, or nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from stepladder.core.aws import ABSENT_IN_S3, error_code
 from stepladder.core.clock import passes, retrying
 from stepladder.core.errors import RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.destroy import inventory, states
 from stepladder.destroy.environment import delete_log_group, save_items
 from stepladder.destroy.report import DESTROYED, Asset, DestroyReport

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, NotRequired, TypedDict
-
-from stepladder.core.lazy_dataclass import dataclass
 
 DESTROYED, UNCHANGED, DRY_RUN = "destroyed", "unchanged", "dry_run"
 HEAD = ("what", "name", "detail")

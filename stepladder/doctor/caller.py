@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from stepladder.core import accounts, aws
 from stepladder.core.errors import StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.doctor.context import DoctorContext
 from stepladder.doctor.finding import ERROR, WARNING, Finding
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Literal
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.doctor.context import DoctorContext
 from stepladder.doctor.finding import Finding
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
-
-from stepladder.core.lazy_dataclass import dataclass
 
 Level = Literal["error", "warning", "note"]
 """error: something doesn't work, or protects nothing. warning: it may soon. note: worth knowing; nothing is wrong."""

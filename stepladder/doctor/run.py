@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from stepladder.core.aws import known_error
 from stepladder.core.errors import StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.doctor import caller
 from stepladder.doctor.check import LOCATION, PROJECT, DoctorCheck
 from stepladder.doctor.context import DoctorContext

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from stepladder.core.lazy_dataclass import dataclass
 
 _GITHUB = re.compile(r"repo:(?P<owner>[^/:@]+)(?:@(?P<oid>\d+))?/(?P<name>[^/:@]+)(?:@(?P<rid>\d+))?:(?P<rest>.+)")
 _GITLAB = re.compile(r"project_path:(?P<project>[^:]+):ref_type:(?P<type>[^:]+):ref:(?P<ref>.+)")

@@ -6,12 +6,10 @@ import base64
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
-
-from stepladder.core.lazy_dataclass import dataclass
 
 FILE, VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_TOKEN"
 SIGSTORE_VARIABLE, SIGSTORE_AUDIENCE = "SIGSTORE_ID_TOKEN", "sigstore"

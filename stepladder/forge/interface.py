@@ -6,9 +6,9 @@ A new forge is one file beside this one and one line in `registered.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.forge.id_token import IdToken, SigningToken
 
 Level = Literal["error", "warning", "notice"]

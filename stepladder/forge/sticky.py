@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.forge.interface import Posted
 
 _MARKER = re.compile(r"[a-z0-9][a-z0-9:._-]*")

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.forge import claim_reasons
 
 ACTION = "sts:assumerolewithwebidentity"

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from stepladder.core import endpoints, notes
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images import key as keys
 from stepladder.settings import builders
 

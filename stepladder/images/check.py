@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from stepladder.core import endpoints
@@ -23,7 +24,6 @@ from stepladder.core.image_facts import (
     LAYERS,
     MANIFESTS,
 )
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.retry import RegistryError
 from stepladder.images.model import BuiltImage, digest_of
 from stepladder.images.registry.client import RegistryClient

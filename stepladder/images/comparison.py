@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import short
 from stepladder.images import contents
 from stepladder.images.contents import ImageLayer

@@ -12,6 +12,7 @@ import json
 import re
 import tarfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -19,7 +20,6 @@ from urllib.parse import unquote
 from stepladder.core import files
 from stepladder.core.display import megabytes
 from stepladder.core.image_facts import MANIFESTS
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.retry import RegistryError
 from stepladder.images.registry import referrers
 from stepladder.images.requirements.read import normal, read

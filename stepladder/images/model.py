@@ -6,11 +6,11 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stepladder.core.image_facts import HOST_BASE
-from stepladder.core.lazy_dataclass import dataclass
 
 
 def digest_of(data: bytes) -> str:

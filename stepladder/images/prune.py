@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,6 @@ from stepladder.core.aws import Aws, error_code
 from stepladder.core.console import Console
 from stepladder.core.display import megabytes
 from stepladder.core.errors import BadInputError, RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import Names
 from stepladder.images import revision
 from stepladder.images.registry import ecr

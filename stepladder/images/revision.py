@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from stepladder.core import git
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.forge import remote
 from stepladder.images import shared
 from stepladder.images.context.files import collect, rules

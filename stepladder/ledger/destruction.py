@@ -10,9 +10,9 @@ The pipeline's functions know nothing of it, so it isn't in `schema.py`, which t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from stepladder.core.aws import error_code
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import split_target
 from stepladder.ledger import schema
 from stepladder.ledger.items import NOT_FOUND, LedgerItems

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.ledger.schema import Current, Holder, InfraRecord
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ it to an end.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from stepladder.core.errors import ExitCode
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import short
 from stepladder.promotion.evidence import Evidence
 from stepladder.promotion.invariants import INVARIANTS, Invariant, Moment, violations

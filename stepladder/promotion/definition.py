@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from stepladder.core import resources
-from stepladder.core.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True)

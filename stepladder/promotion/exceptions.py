@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from stepladder.core import aws
 from stepladder.core.clock import seconds_of
 from stepladder.core.display import one_line
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.promotion.executions import Execution, StateMachine
 
 FRAMES = 2  # of the traceback, the last ones: where it was raised, and who called that

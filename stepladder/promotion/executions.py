@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NotRequired, TypedDict
@@ -12,7 +12,6 @@ from typing import Any, NotRequired, TypedDict
 from stepladder.core import aws, console_links, names
 from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError, NotReadyError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.promotion.contract import ExecutionInput, RungOutcome, TargetInput
 from stepladder.releases.rung import Rung, clients

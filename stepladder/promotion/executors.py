@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.core.errors import BadInputError, LockedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import target_key
 from stepladder.core.release_facts import LATEST
 from stepladder.promotion import frozen, held, infra, start

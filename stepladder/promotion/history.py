@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.promotion.contract import ExecutionInput, TargetInput
 from stepladder.promotion.history_events import HistoryEvent, HistoryReader
 from stepladder.promotion.state_names import current

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import LATEST
 from stepladder.ledger.schema import (
     BEGUN,

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
-
-from stepladder.core.lazy_dataclass import dataclass
 
 Word = Literal["pass", "fail", "inconclusive"]
 PASS: Word = "pass"  # noqa: S105 - a judgement

@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from stepladder.core import names
 from stepladder.core.errors import BadInputError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.promotion import own_shift
 from stepladder.promotion.contract import (
     CHILD_POLL_SECONDS,

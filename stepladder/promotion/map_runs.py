@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from stepladder.core.aws import error_code
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.promotion import history
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.history import LadderView, Target

@@ -6,9 +6,8 @@ Plain data, which imports nothing that calls AWS. `observe` fills it; a test or 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import RUNNING
 from stepladder.ledger.schema import Bad, Current, Holder, ReleaseEntry, SentCommand
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from stepladder.core.aws import error_code
 from stepladder.core.display import shortened, unwrapped
 from stepladder.core.errors import LockedError, RefusedError, RollbackFailedError, RolledBackError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import flags_of
 from stepladder.promotion.contract import ENDS
 from stepladder.promotion.executions import Execution, StateMachine

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.lambda_function import LambdaFunction
 from stepladder.core.errors import LockedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import split_target, target_key
 from stepladder.core.release_facts import LATEST
 from stepladder.promotion import attested

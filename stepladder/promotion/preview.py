@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from stepladder.core.errors import RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import split_target
 from stepladder.core.release_facts import short
 from stepladder.promotion import frozen, held, infra, ladder, root_changes, service_images, start

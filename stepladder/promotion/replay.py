@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepladder.core.clock import seconds_of, stamp
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import LATEST
 from stepladder.ledger.schema import PIPELINE_HOST, PROMOTE, SUCCEEDED, UNKNOWN, Current, Holder, ReleaseEntry
 from stepladder.promotion import history

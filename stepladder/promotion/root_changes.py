@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.core.errors import RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import split_target, target_key
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.promotion import delivery

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import split_target
 from stepladder.promotion.executions import StateMachine
 from stepladder.releases.rung import Rung

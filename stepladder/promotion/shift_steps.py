@@ -6,10 +6,10 @@ its limit a person is asked, or the shift ends as the settings say. It is never 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.promotion.contract import ShiftInput, ShiftProgress
 
 Move = Literal["wait", "widen", "ask", "verify", "restore"]

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from stepladder.core import names
 from stepladder.core.aws import error_code
 from stepladder.core.errors import StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.process_identity import release_id
 from stepladder.promotion import definition_age, frozen, ladder
 from stepladder.promotion.contract import TargetRelease

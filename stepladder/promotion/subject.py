@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.lambda_function import LambdaFunction
 from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError, RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import flags_of
 from stepladder.core.release_facts import LATEST
 from stepladder.ledger.items import NOT_FOUND

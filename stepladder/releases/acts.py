@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor, Future
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stepladder.core import names
 from stepladder.core.errors import RepositoryMissingError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.releases import left_foundation, restore
 from stepladder.releases import report as reports
 from stepladder.releases.early_work import EarlyWork

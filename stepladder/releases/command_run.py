@@ -16,10 +16,9 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, Protocol
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import split_target
 from stepladder.ledger import schema
 from stepladder.ledger.schema import SentCommand

@@ -8,12 +8,11 @@ finish what its holder began.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.clock import stamp
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import flags_of
 from stepladder.ledger.schema import ROLLBACK, SINCE_FAILURES, SUCCEEDED, Bad, Current, Holder, ReleaseEntry
 from stepladder.ledger.snapshot import Snapshot

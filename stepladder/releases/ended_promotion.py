@@ -8,11 +8,11 @@ function has restored what it left, and recorded it.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from stepladder.core.aws import Aws, error_code
 from stepladder.core.clock import Clock, never_began, retrying
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import RUNNING
 from stepladder.ledger.schema import Holder
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from stepladder.core.aws import error_code, known_error
 from stepladder.core.clock import stamp
 from stepladder.core.errors import ExitCode, InterruptedRunError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.process_identity import release_id as new_release_id
 from stepladder.ledger import schema
 from stepladder.ledger.schema import ReleaseEntry

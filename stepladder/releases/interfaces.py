@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.step import Step
 from stepladder.ledger.schema import Holder
 

@@ -7,11 +7,12 @@ approval, what the rung below serves. Everything is decided from reads, before a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.errors import BadInputError, RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import flags
 from stepladder.core.release_facts import LATEST, short
 from stepladder.ledger.schema import Current

@@ -6,14 +6,13 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TypedDict
 
 from stepladder.core.aws import error_code, explain
 from stepladder.core.clock import stamp
 from stepladder.core.display import plain_cause
 from stepladder.core.errors import BadInputError, RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import target_key
 from stepladder.core.release_facts import short
 from stepladder.ledger.items import NOT_FOUND

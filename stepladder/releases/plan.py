@@ -5,12 +5,12 @@ One plan has two executors: `acts.Acts` carries it out, `preview.Description` sa
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import is_preview
 from stepladder.core.release_facts import short
 from stepladder.ledger.schema import InfraRecord

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from stepladder.core import names
 from stepladder.core.errors import RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.ledger.schema import Holder
 from stepladder.releases import drift, marks, release_command, secret_check
 from stepladder.releases.interfaces import Infrastructure

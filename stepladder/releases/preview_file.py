@@ -6,12 +6,11 @@ It is for the job that comments. The job that deploys has an identity at AWS, an
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from stepladder.core.display import cut, one_line
 from stepladder.core.files import write_text
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.markdown import code, plain
 from stepladder.core.names import is_preview
 from stepladder.settings.load import Settings

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Thread
 
 from stepladder.aws_lambda.alias import PRECONDITION, Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.aws import error_code
 from stepladder.core.errors import RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import LATEST, description, short
 from stepladder.ledger.schema import ReleaseEntry
 from stepladder.releases import environment_outputs, finish, release_command

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from stepladder.aws_lambda.lambda_function import LambdaFunction
 from stepladder.core.aws import error_code, is_unreachable
 from stepladder.core.clock import THROTTLES, stamp
 from stepladder.core.errors import RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import is_preview
 from stepladder.ledger import schema
 from stepladder.ledger.schema import SentCommand

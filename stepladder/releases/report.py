@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from stepladder.aws_lambda import function_url
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import short
 from stepladder.releases.plan import FOUNDATION, SERVICE, SMOKE, DeployPlan, EnvironmentState, PlannedStep
 from stepladder.releases.rung import Rung

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from stepladder.core import shapes
 from stepladder.core.display import cut, one_line
 from stepladder.core.errors import StepladderError
 from stepladder.core.files import read_json, write_json
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import LATEST
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.ladder_guard import lower_rung

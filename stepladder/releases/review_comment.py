@@ -7,10 +7,10 @@ would be longer than its forge allows loses details before a table row, a loss o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 
 from stepladder.core.display import cut
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.markdown import block, code, folded, plain
 from stepladder.core.release_facts import short
 from stepladder.releases.review import EnvironmentReview, Forecast

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from stepladder.aws_lambda.lambda_function import FunctionState
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import short
 from stepladder.ledger import schema
 from stepladder.ledger.schema import ReleaseEntry

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from stepladder.core import names
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.releases.plan import PlannedStep
 from stepladder.releases.rollback_plan import RollbackPlan, carry_out
 from stepladder.releases.rung import Rung

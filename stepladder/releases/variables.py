@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import flags_of, split_target
 from stepladder.settings import references, secrets
 from stepladder.settings.functions import key

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.aws import error_code
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.release_facts import NOT_FOUND, release_of
 from stepladder.releases import retention
 from stepladder.releases.retention import PUBLISHED, RELEASED, SERVED

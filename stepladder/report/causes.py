@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from stepladder.core.clock import stamp
 from stepladder.core.display import plain_cause
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import flags_of
 from stepladder.ledger import schema
 from stepladder.promotion import history

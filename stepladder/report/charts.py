@@ -7,11 +7,11 @@ Versions differ by dash and label, not by colour alone. What a chart shows stand
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.report.story import MinuteOfVersion, TargetStory, Weight
 
 _WIDTH, _HEIGHT = 320, 150

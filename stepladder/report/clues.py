@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from stepladder.core import aws
 from stepladder.core.clock import seconds_of, stamp
 from stepladder.core.display import unwrapped
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.ledger import schema
 from stepladder.ledger.schema import SentCommand
 from stepladder.promotion import exceptions

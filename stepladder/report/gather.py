@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepladder.core import aws
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import split_target
 from stepladder.ledger import schema
 from stepladder.ledger.schema import ReleaseEntry

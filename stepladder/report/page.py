@@ -7,14 +7,13 @@ before it gets there.
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepladder import __version__
 from stepladder.core.display import plain, plain_cause
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import split_target
 from stepladder.core.release_facts import short
 from stepladder.ledger.words import result_words

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.promotion import definition
 from stepladder.report.story import Story, Visit
 from stepladder.report.visits import TURNS

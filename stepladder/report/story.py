@@ -7,9 +7,8 @@ What could not be read is in `unknown`, as sentences.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.comparison import ContentsDiff
 from stepladder.ledger.schema import Bad, Holder, ReleaseEntry, SentCommand
 

@@ -6,13 +6,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import islice
 
 from stepladder.core import aws
 from stepladder.core.clock import seconds_of
 from stepladder.core.errors import BadInputError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import split_target, target_key
 from stepladder.core.similar import nearest
 from stepladder.ledger import schema

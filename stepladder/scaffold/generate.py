@@ -13,12 +13,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stepladder.core import terminal
 from stepladder.core.errors import BadInputError, NotReadyError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.terminal import NoInputError
 from stepladder.scaffold.answers import as_data, importable, prompts, refusal
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from stepladder.core.aws import error_code
 from stepladder.core.errors import RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.secrets.value import SecretValue
 from stepladder.settings.secrets import Secret
 

@@ -10,11 +10,11 @@ import getpass
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from stepladder.core import terminal
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import flags_of
 from stepladder.core.terminal import NoInputError
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from stepladder.core.aws import Aws
 from stepladder.core.errors import RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.step import Step
 from stepladder.settings.load import Settings
 from stepladder.terraform import (

@@ -13,12 +13,12 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from stepladder.core import endpoints, process
 from stepladder.core.errors import NotReadyError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.terraform.distributions import OPENTOFU, TERRAFORM, Distribution
 
 VARIABLE = "STEPLADDER_TERRAFORM"

@@ -7,9 +7,9 @@ is noticed by Terraform's own refresh.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from stepladder.core.aws import Aws
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.step import Step
 from stepladder.settings.load import Settings
 from stepladder.terraform import (

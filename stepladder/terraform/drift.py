@@ -18,12 +18,11 @@ https://developer.hashicorp.com/terraform/internals/json-format#plan-representat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stepladder.core.aws import Aws
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.step import Step
 from stepladder.settings.load import Settings
 from stepladder.terraform import foundation, locks, planning, redaction, roots, saved_plan, tainted

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from threading import Event
 
 from stepladder.core.aws import Aws
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.terraform import foundation, planning, saved_plan
 from stepladder.terraform.roots import Root
 from stepladder.terraform.runner import Runner, opened

@@ -10,10 +10,9 @@ import json
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.step import Step
 
 _DONE = {"apply_complete", "apply_errored"}

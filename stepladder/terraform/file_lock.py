@@ -10,12 +10,11 @@ import contextlib
 import fcntl
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from stepladder.core.errors import LockedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.process_identity import Process, is_dead
 from stepladder.core.step import Step
 from stepladder.forge.registered import this_process

@@ -11,18 +11,17 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stepladder.core import resources
 from stepladder.core.aws import ABSENT_IN_S3, error_code
-from stepladder.core.lazy_dataclass import dataclass
 
 VERBS = ("validate", "verify", "rollback", "relay")
 CHECK = "check"
 """The function that runs a project's own checks; it is made where `promotion.checks` says so."""
 SHARED = (
-    "stepladder.core.lazy_dataclass",
     "stepladder.core.names",
     "stepladder.core.release_facts",
     "stepladder.ledger.schema",

@@ -14,12 +14,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stepladder.core.aws import ABSENT_IN_S3, Aws, error_code
 from stepladder.core.errors import RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import Names
 from stepladder.terraform import functions, pipeline_resources, trigger_resources
 from stepladder.terraform.trigger_resources import KEY, NAME

@@ -10,13 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stepladder.core import shapes
 from stepladder.core.files import canonical
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.terraform import roots, saved_plan
 from stepladder.terraform.events import ResourceChange
 from stepladder.terraform.roots import Root

@@ -11,12 +11,12 @@ import os
 import pwd
 import re
 import socket
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from stepladder.core.aws import ABSENT_IN_S3, Aws, error_code
 from stepladder.core.errors import LockedError, RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.process_identity import is_dead
 from stepladder.terraform import files
 from stepladder.terraform.failures import STATE_LOCKED, TerraformError

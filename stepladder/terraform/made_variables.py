@@ -8,10 +8,10 @@ Only names are read; values are Terraform's to know. HCL is read as far as this 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.core import text
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.terraform import module_call
 
 _ARGUMENT = re.compile(r"^[ \t]*environment_variables[ \t]*=(?!=)", re.MULTILINE)

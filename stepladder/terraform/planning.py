@@ -6,12 +6,12 @@ A plan for review or a preview reads: what it would take to go on is printed, an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from stepladder.core.aws import Aws
 from stepladder.core.errors import RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.terraform import foundation, importing, locks, losses, roots, saved_plan, tainted
 from stepladder.terraform.events import ResourceChange, Watch
 from stepladder.terraform.failures import PLAN_STALE, TerraformError, stale

@@ -14,10 +14,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.core import endpoints, run_scope
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.terraform.distributions import Distribution
 from stepladder.terraform.roots import Root
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.core.errors import NotReadyError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.terraform.files import write_text
 
 VARIABLE = "STEPLADDER_TERRAFORM_MIRROR"

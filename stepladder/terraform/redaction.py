@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.settings import secret_values
 from stepladder.terraform.secret_texts import SecretTexts
 

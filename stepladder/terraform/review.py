@@ -6,10 +6,9 @@ Made from `terraform show -json` of the plan file, which itself may hold secrets
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.terraform import events, functions, losses, redaction
 from stepladder.terraform.events import Counts, ResourceChange
 from stepladder.terraform.redaction import AttributeChange

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from stepladder.core import git
 from stepladder.core.aws import Aws, error_code
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.forge import registered
 from stepladder.terraform import kept, kept_store, planning
 from stepladder.terraform.allowed import AUTO, NEW, REVIEWED

@@ -8,7 +8,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from stepladder.core import process
 from stepladder.core.aws import Aws
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.notes import is_new
 from stepladder.core.step import Step
 from stepladder.terraform import (

@@ -7,7 +7,7 @@ account and Terraform's version, so that exactly what was reviewed is applied or
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from stepladder.core import git
 from stepladder.core.aws import Aws
 from stepladder.core.display import cut
 from stepladder.core.errors import BadInputError, RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.terraform import events, files, losses, roots
 from stepladder.terraform.allowed import Allowed
 from stepladder.terraform.events import Counts, ResourceChange

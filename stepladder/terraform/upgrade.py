@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.core import process
 from stepladder.core.errors import StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.step import Step
 from stepladder.settings.load import Settings
 from stepladder.terraform import cli, distributions, files, providers, roots

@@ -12,12 +12,12 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stepladder.core import files, project_origin
 from stepladder.core.errors import LockedError, RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.upgrade import entry
 from stepladder.upgrade.entry import PathEntry
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-from stepladder.core.lazy_dataclass import dataclass
 
 State = Literal["absent", "file", "folder", "link", "other", "blocked", "unreadable"]
 WORDS = {

@@ -8,13 +8,13 @@ import shutil
 import sys
 import tarfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from stepladder import __version__
 from stepladder.core import git, process, resources
 from stepladder.core.errors import BadInputError, NotReadyError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.text import without_credentials
 from stepladder.upgrade.pin import VersionSource
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from stepladder.core import process
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.upgrade.entry import WORDS, PathEntry
 
 Action = Literal["add", "conflict", "delete", "kept", "merge", "rename", "replace"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stepladder.core import project_origin
-from stepladder.core.lazy_dataclass import dataclass
 
 FILE = "upgrade.yaml"
 NEXT = "unreleased"

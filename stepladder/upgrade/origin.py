@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stepladder.core import git, project_origin
 from stepladder.core.errors import BadInputError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.upgrade import fetch
 from stepladder.upgrade.fetch import CommitStore
 from stepladder.upgrade.pin import LibraryPin, VersionSource, parse, source_of

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.text import without_credentials
 
 Kind = Literal["archive", "folder", "git", "index"]

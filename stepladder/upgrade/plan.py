@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from pathlib import Path, PurePosixPath
 
 from stepladder.core import project_origin
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.upgrade import entry
 from stepladder.upgrade.entry import PathEntry
 from stepladder.upgrade.merge import ABSENT, FileChange, merge

@@ -6,12 +6,12 @@ import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from stepladder.core import git, project_origin
 from stepladder.core.errors import RefusedError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.upgrade import entry, fetch, notes, origin, pin, plan
 from stepladder.upgrade.apply import FOLDER, FileWrite
 from stepladder.upgrade.fetch import VersionFiles

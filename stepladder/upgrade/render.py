@@ -7,13 +7,13 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import stepladder
 from stepladder.core import process
 from stepladder.core.errors import BadInputError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.upgrade.fetch import VersionFiles
 from stepladder.upgrade.pin import VersionSource
 

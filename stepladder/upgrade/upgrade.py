@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.core import git, project_origin
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.upgrade import apply, entry, origin, report
 from stepladder.upgrade.apply import FOLDER
 from stepladder.upgrade.entry import PathEntry

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
 from stepladder.commands.prices import CostRow
 from stepladder.core.error_kinds import ErrorKind
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.model import BuiltImage
 from stepladder.releases.review import Forecast, PlanFailure
 from stepladder.terraform.drift import RootDrift

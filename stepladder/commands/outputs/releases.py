@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
 from stepladder.commands.drift_report import DriftFinding
@@ -10,7 +11,6 @@ from stepladder.commands.promote import PromotionRecord
 from stepladder.commands.secrets import SecretRecord
 from stepladder.commands.status import RungStatus
 from stepladder.commands.unlock import HeldLock
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.ledger.schema import ReleaseEntry, SentCommand
 from stepladder.releases.live_smoke import SmokeRecord
 from stepladder.releases.report import DeployReport

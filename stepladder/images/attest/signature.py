@@ -6,9 +6,9 @@ Without the optional library, a trust root or a known signer nothing is verified
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.settings.ci import GITHUB_ISSUER
 from stepladder.settings.load import Settings
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from stepladder.core.image_facts import PROVENANCE, SBOM, SIGNATURE
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.retry import RegistryError
 from stepladder.images.attest import provenance, signature
 from stepladder.images.attest.signature import InvalidSignatureError, UnverifiableError

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from stepladder.core.errors import NotReadyError, RefusedError, StepladderError
 from stepladder.core.image_facts import ARCHITECTURE, PLATFORM
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.base.registry import Reference
 from stepladder.images.progress import follow
 

@@ -15,13 +15,13 @@ import posixpath
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from stepladder.core import files
 from stepladder.core.errors import BadInputError
 from stepladder.core.image_facts import HOST_BASE
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.base.registry import Base
 from stepladder.images.key import PUBLIC_BASE
 from stepladder.images.parsers.run_command import NeedsEngineError

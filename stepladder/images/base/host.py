@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.core import interpreters
 from stepladder.core.image_facts import HOST_BASE
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.context.files import Entry
 from stepladder.images.requirements import dependencies
 from stepladder.images.requirements.dependencies import Dependencies, WheelTarget

@@ -7,14 +7,13 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from stepladder.core import files
 from stepladder.core.errors import BadInputError, NotReadyError
 from stepladder.core.image_facts import DOCKER_LAYER, INDEXES, LAYERS, OCI_LAYER, PLATFORM, machine
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.retry import ATTEMPTS, RegistryError
 from stepladder.images.base import host as hostbase
 from stepladder.images.key import base_reference

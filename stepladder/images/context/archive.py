@@ -10,10 +10,10 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.context.compressed import PIECE, Gzip
 from stepladder.images.context.files import Entry
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from stepladder.core import text
 from stepladder.core.errors import BadInputError, StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.context import ignore as ignore_rules
 from stepladder.images.context import shown
 from stepladder.images.context.ignore import Ignore

@@ -5,10 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 import tarfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.context.files import Entry
 from stepladder.images.dockerfile import uv_command
 from stepladder.images.dockerfile.sources import CopySource

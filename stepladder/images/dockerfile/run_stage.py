@@ -6,10 +6,9 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from stepladder.core import files
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.context.files import Entry
 from stepladder.images.dockerfile import uv_command
 from stepladder.images.dockerfile.stage import DockerfileStage, holds_uv

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.context import go_match
 from stepladder.images.context.files import Entry
 from stepladder.images.parsers.run_command import NeedsEngineError

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.base.files import BaseFiles
 from stepladder.images.context import shown
 from stepladder.images.context.files import Entry

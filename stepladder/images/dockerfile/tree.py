@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.base.files import BaseEntry, BaseFiles
 from stepladder.images.context.files import Entry
 from stepladder.images.parsers.run_command import NeedsEngineError

@@ -11,10 +11,10 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.core import process
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.parsers.run_command import Indexes, NeedsEngineError, PipInstall
 from stepladder.images.requirements import dependencies
 

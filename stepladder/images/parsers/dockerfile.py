@@ -9,9 +9,9 @@ were considered are in docs/decisions.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from stepladder.core.errors import BadInputError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.similar import did_you_mean
 from stepladder.images.parsers import words
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
-
-from stepladder.core.lazy_dataclass import dataclass
+from dataclasses import dataclass, field
 
 
 def _words(text: str) -> list[str]:

@@ -13,13 +13,13 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from stepladder import __version__
 from stepladder.core.image_facts import INDEXES, MANIFESTS
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.retry import ATTEMPTS, TRANSIENT, Again, RegistryError, attempts, guard
 from stepladder.images.model import digest_of
 from stepladder.images.registry.auth import Keys

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from stepladder.core.aws import Aws, error_code
 from stepladder.core.errors import RefusedError, RepositoryMissingError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.names import Names, is_preview
 from stepladder.images.registry.client import RegistryClient
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
 from stepladder.core.image_facts import MANIFESTS, OCI_INDEX, OCI_MANIFEST
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.retry import RegistryError
 from stepladder.images.model import Blob, canonical, digest_of
 from stepladder.images.registry.client import CREATED, NOT_FOUND, OK, RegistryClient

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 from stepladder.core import process
 from stepladder.core.errors import StepladderError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.requirements import dependencies
 from stepladder.images.requirements.read import Requirement
 from stepladder.settings.supply_chain import IgnoredVulnerability

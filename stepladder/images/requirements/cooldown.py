@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from stepladder.core import process
 from stepladder.core.errors import BadInputError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.core.process import Completed
 from stepladder.images.requirements.read import normal
 

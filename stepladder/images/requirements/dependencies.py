@@ -8,12 +8,11 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stepladder.core import files, process
 from stepladder.core.errors import BadInputError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.context import shown
 from stepladder.images.context.archive import Layer, write_layer
 from stepladder.images.context.files import Entry

@@ -7,12 +7,11 @@ an option that can't be honoured is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stepladder.core import text
 from stepladder.core.errors import BadInputError
-from stepladder.core.lazy_dataclass import dataclass
 from stepladder.images.parsers.run_command import Indexes
 from stepladder.images.requirements import read as requirements
 from stepladder.images.requirements.read import Requirement
