@@ -26,19 +26,18 @@ RENAMED = {"upgrade": "project"}
 
 
 def namespace() -> Any:
-    """Return the collection of every stepladder task, with the defaults that make `INVOKE_STEPLADDER_*` work."""
+    """Return the collection of every stepladder task; the defaults of the settings come when a task is run."""
     from invoke import Collection, Task
 
     from stepladder.collections.excepthook import be_quick, explain_startup
-    from stepladder.collections.program import explain_usage
+    from stepladder.collections.program import configure, explain_usage
     from stepladder.core import ci
     from stepladder.forge import registered
-    from stepladder.settings.load import invoke_defaults
 
     ci.detect_by(registered.is_detected)
     be_quick()
     explain_startup()
-    explain_usage()
+    configured_later = explain_usage()
     root = Collection()
     for name in TOP_LEVEL:
         module = import_module(f"{__name__}.{name}")
@@ -46,5 +45,6 @@ def namespace() -> Any:
             root.add_task(task)
     for module_name, name in (*zip(NOUNS, NOUNS, strict=True), *RENAMED.items()):
         root.add_collection(Collection.from_module(import_module(f"{__name__}.{module_name}"), name=name))
-    root.configure({"stepladder": invoke_defaults()})
+    if not configured_later:
+        configure(root)
     return root

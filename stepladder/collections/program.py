@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import invoke
+from invoke.config import copy_dict, merge_dicts
 from invoke.parser import Parser, ParserContext
 
 from stepladder.collections.usage import explained_by, no_environment
@@ -38,9 +39,10 @@ class Program(invoke.Program):
             super().parse_tasks()
 
     def parse_cleanup(self) -> None:
-        """Do what comes before a task: `--help <task>`, `--list`."""
+        """Do what comes before a task: `--help <task>`, `--list`. What goes on behind it runs tasks."""
         with self._explained():
             super().parse_cleanup()
+        configure(self.collection)
 
     def _make_parser(self) -> Parser:
         """Return a parser that knows all tasks, and the flags of those that were typed.
@@ -186,9 +188,20 @@ def _no_core_flag(token: str) -> BadInputError:
     return BadInputError(f"Invoke has no flag {token}", kind="bad-arguments", hint=hint)
 
 
-def explain_usage() -> None:
-    """Make the program that is reading the project's tasks ours."""
+def explain_usage() -> bool:
+    """Make the program behind `inv` and `invoke` ours; say whether it is what reads the tasks now."""
     from invoke.main import program
 
     if type(program) is invoke.Program:
         program.__class__ = Program
+    return isinstance(program, Program) and bool(program.argv)
+
+
+def configure(collection: invoke.Collection) -> None:
+    """Give a collection the defaults that make `INVOKE_STEPLADDER_*` work; what it has of its own stays.
+
+    They are all settings, which `--list` and completion don't need.
+    """
+    from stepladder.settings.load import invoke_defaults
+
+    collection.configure(merge_dicts({"stepladder": copy_dict(invoke_defaults())}, collection.configuration()))

@@ -11,7 +11,7 @@ import yaml
 from invoke.parser import Parser
 
 from stepladder.collections import namespace, project, usage
-from stepladder.collections.program import Program, explain_usage
+from stepladder.collections.program import Program, configure, explain_usage
 from stepladder.core import errors
 
 TASKS = """
@@ -251,6 +251,16 @@ def test_the_program_that_people_start_is_the_one_that_explains():
     assert type(program) is Program
     own = invoke.Program()
     assert type(own) is invoke.Program
+
+
+def test_what_a_project_configures_itself_stays_and_the_rest_has_defaults():
+    own = invoke.Collection()
+    own.configure({"stepladder": {"infra": "never"}, "run": {"echo": True}})
+    configure(own)
+    settings = own.configuration()["stepladder"]
+    assert settings["infra"] == "never"
+    assert settings["image"]["builder"] == "auto"
+    assert own.configuration()["run"] == {"echo": True}
 
 
 @pytest.mark.parametrize(
