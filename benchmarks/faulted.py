@@ -170,6 +170,7 @@ def _last(lines: Sequence[str], cause: str) -> str:
     named = [line for line in lines if cause and re.search(cause, line)]
     errors = [line for line in named if re.search("error|exception", line, re.IGNORECASE)]
     line = next(iter([*errors, *reversed(named), *reversed(lines)]), "")
+    line = re.sub(r"\S+@\S+ (?=\(process)", "somebody ", line)  # whose lock it is: neither a person nor a machine
     return re.sub(r"(?<![\w:/])/(?:[\w.+-]+/)+", "", line)  # no folder of this machine
 
 

@@ -24,6 +24,8 @@ MAIN = "change"
 """The table whose figure the README has."""
 FAULTS = "toughness"
 """The table that is drawn as a grid."""
+DETAILS = "toughness-details"
+"""The table of the same runs in figures, which is not drawn."""
 HEAD = """# Benchmarks
 
 Written by `docs/generate.py` from [benchmarks.json](benchmarks.json), which `inv bench` writes; a test compares.
@@ -140,6 +142,8 @@ def picture(table: Table, theme: str) -> str:
     values = [row.values for row in table.rows]
     if table.name == FAULTS:
         return _grid(table, theme)
+    if table.name == DETAILS:
+        return ""
     if len({each.get("size") for each in values}) > 1:
         return _curves(table, theme)
     if any("tool" in each and each.get("seconds") for each in values):

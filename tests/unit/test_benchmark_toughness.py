@@ -56,6 +56,11 @@ def test_the_line_is_the_error_that_names_the_cause() -> None:
     assert judged(THROTTLED, BEFORE, LIVE, Ended((0,), text), 1).line == "done"
 
 
+def test_the_line_names_no_folder_no_person_and_no_machine() -> None:
+    text = "the lock of staging is held by jo@laptop.local (process 12) since noon"
+    assert judged(THROTTLED, BEFORE, LIVE, Ended((0,), text), 1).line == text.replace("jo@laptop.local", "somebody")
+
+
 def test_a_fault_is_put_on_the_calls_that_the_tool_makes_itself() -> None:
     for by_stack, (service, actions) in ((False, UPDATE), (True, STACK)):
         rules = THROTTLED.rules(by_stack=by_stack)
