@@ -241,16 +241,7 @@ def _plan(  # noqa: PLR0913 - as planning.draft
         lock=lock,
         lock_timeout=lock_timeout,
     )
-    return saved_plan.save(
-        at,
-        made.inputs,
-        backend=made.backend,
-        changed=made.changed,
-        changes=made.changes,
-        image_uri=image_uri,
-        images=images,
-        needs_image=made.needs_image,
-    )
+    return made.save(at, image_uri, images)
 
 
 def _left_behind(runner: Runner, aws: Aws, saved: SavedPlan, error: TerraformError) -> bool:

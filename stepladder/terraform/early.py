@@ -100,12 +100,4 @@ def _planned(runner: Runner, aws: Aws, image_uri: str) -> SavedPlan | None:
     if made.reads - _READ_NOTHING:
         at.plan_file.unlink(missing_ok=True)
         return None
-    return saved_plan.save(
-        at,
-        made.inputs,
-        backend=made.backend,
-        changed=made.changed,
-        changes=made.changes,
-        image_uri=image_uri,
-        needs_image=made.needs_image,
-    )
+    return made.save(at, image_uri)

@@ -15,6 +15,7 @@ from stepladder.core.errors import RefusedError
 from stepladder.terraform import foundation, importing, locks, losses, roots, saved_plan, tainted
 from stepladder.terraform.events import ResourceChange, Watch
 from stepladder.terraform.failures import PLAN_STALE, TerraformError, stale
+from stepladder.terraform.roots import Root
 from stepladder.terraform.runner import IMPORTS, LOCK_TIMEOUT, Runner, opened
 from stepladder.terraform.saved_plan import Inputs, SavedPlan
 
@@ -37,6 +38,19 @@ class Draft:
     changes: tuple[ResourceChange, ...]
     needs_image: tuple[str, ...] = ()
     reads: frozenset[str] = frozenset()
+
+    def save(self, at: Root, image_uri: str | None, images: Mapping[str, str] = roots.NO_IMAGES) -> SavedPlan:
+        """Write the manifest of the root's plan file, which this is the draft of."""
+        return saved_plan.save(
+            at,
+            self.inputs,
+            backend=self.backend,
+            changed=self.changed,
+            changes=self.changes,
+            image_uri=image_uri,
+            images=images,
+            needs_image=self.needs_image,
+        )
 
 
 def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in so many ways
