@@ -122,9 +122,10 @@ def _check_whole(operation_model: Any, response_dict: Mapping[str, Any], **_: ob
 def _session() -> Any:
     import botocore.session
 
+    from stepladder.core import aws_models
+
     session = botocore.session.get_session()
-    # Before each client botocore lists all of its 400 services, to word its error for an unknown one: 25 ms.
-    session.get_component("data_loader").list_available_services = lambda type_name: _AnyService()  # noqa: ARG005
+    aws_models.read_quickly(session)
     provider = session.get_component("credential_provider").get_provider("assume-role")
     provider._prompter = credentials.mfa_code  # noqa: SLF001 - the SDK's own waits for a person who may not be there
     return session
@@ -135,6 +136,8 @@ def _assumed(role_arn: str, region: str, _endpoint: str) -> Any:
     """Return a session that acts as a role; STS is asked in the region where the role is to work."""
     import botocore.session
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+    from stepladder.core import aws_models
 
     base = _session()
     own = base.get_credentials()
@@ -151,17 +154,10 @@ def _assumed(role_arn: str, region: str, _endpoint: str) -> Any:
         extra_args={"RoleSessionName": "stepladder"},
     )
     session = botocore.session.get_session()
-    session.get_component("data_loader").list_available_services = lambda type_name: _AnyService()  # noqa: ARG005
+    aws_models.read_quickly(session)
     assumed = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
     session._credentials = assumed  # noqa: SLF001 - a session has no other way to take ones that renew themselves
     return session
-
-
-class _AnyService:
-    """Knows every service by name; one that doesn't exist is botocore's `DataNotFoundError` a step later."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
 
 
 def error_code(error: BaseException) -> str:
