@@ -9,6 +9,7 @@ from stepladder.commands.function_deploy import FunctionDeploy
 from stepladder.commands.many_terraform import SharedRoots
 from stepladder.core.errors import RepositoryMissingError
 from stepladder.releases import marks
+from stepladder.releases.background import BackgroundWork
 from stepladder.releases.plan import FOUNDATION, IMAGE
 from stepladder.releases.rung import Rung
 
@@ -74,17 +75,19 @@ class SharedImages:
         for function in functions:
             pin = function.acts.pin
             groups.setdefault(("pin", pin.digest) if pin else ("key", function.wanted.input_key), []).append(function)
-        for future in [pool.submit(self._one, group) for group in groups.values()]:
+        for future in [pool.submit(self._one, group, pool) for group in groups.values()]:
             future.result()
 
-    def _one(self, group: Sequence[FunctionDeploy]) -> None:
+    def _one(self, group: Sequence[FunctionDeploy], pool: Executor) -> None:
         """Prepare the image that a group of functions shares."""
         first, pin = group[0], group[0].acts.pin
         others = f" and {len(group) - 1} more" if len(group) > 1 else ""
-        with self.rung.console.about(f"{first.label}{others}").step(IMAGE) as step:
+        console = self.rung.console.about(f"{first.label}{others}")
+        background = BackgroundWork(pool, console)
+        with console.step(IMAGE) as step:
             step.progress(first.plan.step(IMAGE).why)
-            image = first.images.fetch(pin, step) if pin else first.images.prepare(step)
+            image = first.images.fetch(pin, step) if pin else first.images.prepare(step, background.begin)
         if pin:
             first.acts.say_left_out(image.input_key, first.wanted)
         for function in group:
-            function.image = image
+            function.image, function.acts.background = image, background

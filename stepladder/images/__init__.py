@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stepladder.core.step import Step
     from stepladder.images.attest.verify import AttachedDocument
     from stepladder.images.model import BuiltImage
+    from stepladder.images.pipeline import Later
     from stepladder.settings.load import Settings
 
 
@@ -56,11 +57,12 @@ def prepare(
     say: Callable[[str], None] = lambda _text: None,
     pull: bool = False,
     allow_dirty: bool = False,
+    later: Later | None = None,
 ) -> BuiltImage:
     """Build and push unless the registry has the image; `stepladder.images.pipeline.prepare` says more."""
     from stepladder.images import pipeline
 
-    return pipeline.prepare(settings, aws, step, environment, say=say, pull=pull, allow_dirty=allow_dirty)
+    return pipeline.prepare(settings, aws, step, environment, say=say, pull=pull, allow_dirty=allow_dirty, later=later)
 
 
 def input_keys(views: Mapping[str, Settings]) -> dict[str, str]:

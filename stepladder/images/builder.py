@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stepladder.core.names import Names
     from stepladder.core.step import Step
     from stepladder.images.base.registry import Bases
+    from stepladder.images.check import RegistryImage
     from stepladder.images.model import Built
     from stepladder.images.registry.ecr import Repository
     from stepladder.images.revision import SourceRevision
@@ -89,11 +90,6 @@ class Builder(Protocol):
         """Whether a dependency without a wheel is the Dockerfile's own business, so that a lock may hold one."""
         ...
 
-    @property
-    def is_reproducible(self) -> bool:
-        """Whether the same inputs give the same digest, on any machine."""
-        ...
-
     def input_key(self, settings: Settings) -> str:
         """Return 64 hexadecimal digits that change whenever the image would; offline, in a few milliseconds.
 
@@ -114,6 +110,13 @@ class Builder(Protocol):
 
         The image has the labels of `stepladder.images.model` (builder, base, input key, commit). Raises
         `BadInputError` for files that can't be built, `NotReadyError` when a tool or the base image is out of reach.
+        """
+        ...
+
+    def again(self, job: BuildJob, image: RegistryImage) -> Built | None:
+        """Return an image of this job that is in the registry, as `build` returned it; None where this machine can't.
+
+        What is in it can be attached to it then. Raises what `build` raises.
         """
         ...
 

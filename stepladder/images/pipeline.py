@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from stepladder.core import aws as aws_module
 from stepladder.core.aws import Aws
@@ -13,6 +15,7 @@ from stepladder.core.step import Step
 from stepladder.images import build_cache, check, choose, configured_handlers, preflight, revision, shared, verified
 from stepladder.images.attest import attach
 from stepladder.images.builder import Builder, BuildJob, Say, input_key
+from stepladder.images.check import RegistryImage
 from stepladder.images.context import files, shown
 from stepladder.images.dockerfile import read
 from stepladder.images.key import build_arguments
@@ -22,6 +25,23 @@ from stepladder.images.registry.client import NAME_UNKNOWN
 from stepladder.images.registry.push import tag_exists
 from stepladder.images.requirements import lock
 from stepladder.settings.load import Settings
+
+Later = Callable[[Callable[[], None]], None]
+"""Takes work that may go on beside other work, in another thread. It is called at most once."""
+
+
+@dataclass(frozen=True)
+class _Published:
+    """An image in the registry, and what is yet to be attached to it. `built` is what this machine has of it."""
+
+    image: BuiltImage
+    source: RegistryImage
+    built: Built | None = None
+    lacking: tuple[str, ...] = ()
+
+    def attach(self, job: BuildJob) -> None:
+        if self.built and self.lacking:
+            attach.attach(job, self.source, self.built.distributions, self.lacking)
 
 
 def _silent(_text: str) -> None:
@@ -37,13 +57,14 @@ def prepare(
     say: Say = _silent,
     pull: bool = False,
     allow_dirty: bool = False,
+    later: Later | None = None,
 ) -> BuiltImage:
     """Make sure that the registry of `environment` holds the image of the present inputs, and return it.
 
     Builds and pushes only what is missing. `step` gets the progress, `say` what a person should know besides;
-    `pull` looks the base image up again; `allow_dirty` lets CI release uncommitted files. Raises `RefusedError` for an
-    image that mustn't be released, `BadInputError` for inputs that can't be built, `RegistryError` when the registry
-    fails for good.
+    `pull` looks the base image up again; `allow_dirty` lets CI release uncommitted files. `later` takes what is to be
+    attached to the image, unless a release fails without it. Raises `RefusedError` for an image that mustn't be
+    released, `BadInputError` for inputs that can't be built, `RegistryError` when the registry fails for good.
     """
     names = settings.names(environment)
     lock.check(settings)
@@ -60,13 +81,22 @@ def prepare(
         choose.refuse_latest_in_ci(settings)
     job.repository = connecting.result()
     try:
-        image = _tagged(job) or _publish(job)
+        published = _tagged(job) or _publish(job)
     except RegistryError as error:
         if error.code == NAME_UNKNOWN:
             raise ecr.missing(names) from None
         raise
+    image = published.image
     check.check_deployable(image, aws_module.endpoint())
-    build_cache.save(settings, names, image)
+
+    def complete(job: BuildJob) -> None:
+        published.attach(job)
+        build_cache.save(settings, names, image)  # without it, the next run attaches what is lacking
+
+    if later and published.lacking and not attach.is_required(settings, published.lacking):
+        later(lambda: complete(replace(job, step=Step(step.name))))
+    else:
+        complete(job)
     done = f"digest {image.digest[7:19]}, tag {image.tag[:20]}, {megabytes(image.size)} on {image.base.split('@')[0]}"
     (step.done if image.pushed else step.skip)(done)
     return image
@@ -139,7 +169,7 @@ def known(settings: Settings, aws: Aws, names: Names, key: str) -> BuiltImage | 
     return noted
 
 
-def _tagged(job: BuildJob) -> BuiltImage | None:
+def _tagged(job: BuildJob) -> _Published | None:
     """Return the image that the tag names already, when it was built from the same inputs (by CI, by a colleague)."""
     repository = job.target
     tag = job.revision.tag(job.key)
@@ -152,17 +182,18 @@ def _tagged(job: BuildJob) -> BuiltImage | None:
         return None
     lacking, unverified = attach.lacking(job, image), _unverified(job.settings, job.key)
     builder = choose.builder(job) if lacking or unverified else None
-    built = _build(job, builder) if builder and (unverified or builder.is_reproducible) else None
-    if lacking and built and built.digest == image.digest:
-        attach.attach(job, image, built.distributions, lacking)
-    elif lacking:
+    if builder and unverified:
+        _build(job, builder)
+    built = builder.again(job, image) if builder and lacking else None
+    if lacking and not built:
         attach.unattached(job, image, lacking)
     check.check_layers(image)
     check.check_architecture(image.architecture, job.settings.architecture, image.base)
-    return image.built(registry=repository.host, repository=repository.name, tag=tag, pushed=False)
+    named = image.built(registry=repository.host, repository=repository.name, tag=tag, pushed=False)
+    return _Published(named, image, built, lacking if built else ())
 
 
-def _publish(job: BuildJob) -> BuiltImage:
+def _publish(job: BuildJob) -> _Published:
     """Build, push, and read back what the registry holds then."""
     preflight.check(job.settings, job.say, take_pointers=job.allow_dirty)
     builder, repository = choose.builder(job), job.target
@@ -179,9 +210,8 @@ def _publish(job: BuildJob) -> BuiltImage:
         digest=built.digest,
         key=job.key,
     )
-    if pushed:
-        attach.attach(job, image, built.distributions, attach.attachable(job.settings))
-    return image.built(registry=repository.host, repository=repository.name, tag=tag, pushed=pushed)
+    named = image.built(registry=repository.host, repository=repository.name, tag=tag, pushed=pushed)
+    return _Published(named, image, built, attach.attachable(job.settings) if pushed else ())
 
 
 def _build(job: BuildJob, builder: Builder) -> Built:

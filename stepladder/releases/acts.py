@@ -10,6 +10,7 @@ from stepladder.core import names
 from stepladder.core.errors import RepositoryMissingError, StepladderError
 from stepladder.releases import left_foundation, restore
 from stepladder.releases import report as reports
+from stepladder.releases.background import BackgroundWork
 from stepladder.releases.early_work import EarlyWork
 from stepladder.releases.interfaces import Images, Infrastructure, ReleaseImage
 from stepladder.releases.plan import (
@@ -49,6 +50,7 @@ class Acts:
     skipped_ladder: str = ""
     remark: str = ""
     early: EarlyWork = field(init=False)
+    background: BackgroundWork = field(init=False)
     suite: Suite = field(default_factory=Suite)
     pin: Pin | None = None
     commit: str = ""
@@ -68,6 +70,7 @@ class Acts:
 
     def __post_init__(self) -> None:
         self.early = EarlyWork(self.images, self.infra)
+        self.background = BackgroundWork(self.pool, self.rung.console)
 
     def first_foundation(self, wanted: Wanted) -> Wanted:
         """Apply a foundation that isn't there yet, while the image is built and the service planned."""
@@ -268,6 +271,7 @@ class Acts:
             infra_hash = state.ledger.infra.input_hash if state.ledger.infra else ""
         same = not image or (current and image.digest == current.digest and not plan.step(IMAGE).act)
         if same and current and alias.version == current.version and adopt.serves(rung, alias, latest, digest):
+            self.background.finish()
             adopt.adopt(rung, alias, current, self.suite, infra_hash=infra_hash, config_hash=latest.config_hash)
             return None
         return ReleaseTarget(
@@ -282,13 +286,16 @@ class Acts:
             remark=self.remark,
             after=current.release_id if current else "",
             live_digest=current.digest if current and current.version == alias.version else "",
+            before_traffic=self.background.finish,
         )
 
     def _prepare(self, planned: PlannedStep) -> ReleaseImage:
         with self.rung.console.step(IMAGE) as step:
             step.progress(planned.why)
             self.early.finish_image()
-            return self.images.fetch(self.pin, step) if self.pin else self.images.prepare(step)
+            if self.pin:
+                return self.images.fetch(self.pin, step)
+            return self.images.prepare(step, self.background.begin)
 
     def apply(self, root: str, wanted: Wanted, image_uri: str | None, *, config_hash: str = "") -> Wanted:
         """Apply a root and record what was applied; return what is wanted, with the hash that its files have now.

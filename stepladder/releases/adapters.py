@@ -14,7 +14,7 @@ from stepladder.core.clock import seconds_of
 from stepladder.core.names import is_preview
 from stepladder.core.release_facts import short
 from stepladder.core.step import Step
-from stepladder.releases.interfaces import Applied, ReleaseImage
+from stepladder.releases.interfaces import Applied, Later, ReleaseImage
 from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.terraform.allowed import AUTO, NEW
 
@@ -56,11 +56,11 @@ class ProjectImages:
         digest = images.build(rung.settings, step, rung.environment, say=self._warn)
         return f"{rung.names.registry}/{rung.names.repository}@{digest}" if digest else ""
 
-    def prepare(self, step: Step) -> ReleaseImage:
-        """Build and push unless the registry has it."""
+    def prepare(self, step: Step, later: Later | None = None) -> ReleaseImage:
+        """Build and push unless the registry has it; see `Images.prepare`."""
         rung = self.rung
         built = images.prepare(
-            rung.settings, rung.aws, step, rung.environment, say=self._warn, allow_dirty=self.allow_dirty
+            rung.settings, rung.aws, step, rung.environment, say=self._warn, allow_dirty=self.allow_dirty, later=later
         )
         return ReleaseImage(built.digest, built.reference)
 

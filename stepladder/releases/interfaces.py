@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from stepladder.releases.ladder_guard import Pin
 
 
+Later = Callable[[Callable[[], None]], None]
+"""Takes work that another thread may do."""
+
+
 @dataclass(frozen=True)
 class ReleaseImage:
     """An image in the registry: its digest and its reference by it.
@@ -60,8 +64,12 @@ class Images(Protocol):
         """Build on this machine; return the reference that the image will have; empty if a push decides it."""
         ...
 
-    def prepare(self, step: Step) -> ReleaseImage:
-        """Build and push unless the registry has it; say in the step what was done."""
+    def prepare(self, step: Step, later: Later | None = None) -> ReleaseImage:
+        """Build and push unless the registry has it; say in the step what was done.
+
+        `later` takes what has to be done before the image gets traffic, and may be done while it is released. Without
+        it that is done at once.
+        """
         ...
 
     def fetch(self, pin: Pin, step: Step) -> ReleaseImage:

@@ -9,7 +9,7 @@ happens without them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Thread
 
@@ -27,12 +27,17 @@ from stepladder.releases.smoke_suite import UNTESTED
 _CODE_CHANGED = "InvalidParameterValueException"  # PublishVersion, when CodeSha256 isn't that of $LATEST
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class ReleaseTarget:
     """What is to be released. `image_uri` is `<repository>@<digest>`, `after` the id of the release that is live.
 
     `release_id` is the id that it shares with the other functions of one deploy; empty for an id of its own.
-    `live_digest` is the image that serves now, which needs no release command.
+    `live_digest` is the image that serves now, which needs no release command. `before_traffic` waits for what else has
+    to be done before the image gets any; what it raises fails the release.
     """
 
     digest: str
@@ -48,6 +53,7 @@ class ReleaseTarget:
     after: str = ""
     release_id: str = ""
     live_digest: str = ""
+    before_traffic: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,7 @@ def prepared(
         entry = replace(entry, version=version.version)
         release_command.run(rung, entry, version.version, live=target.digest == target.live_digest)
         run_smoke(rung, version.version, cases)
+        target.before_traffic()
     except BaseException as error:
         finish.failed(rung, entry, error)
         raise

@@ -18,11 +18,12 @@ from fakes.registry import FaultyRegistry
 from stepladder import images
 from stepladder.core import container_engine, retry
 from stepladder.core.errors import NotReadyError, RefusedError
-from stepladder.core.image_facts import OCI_INDEX
+from stepladder.core.image_facts import OCI_INDEX, PROVENANCE, SBOM
 from stepladder.core.step import Step
 from stepladder.images import pipeline
 from stepladder.images.docker.build import EngineImage
 from stepladder.images.model import BuiltImage, canonical
+from stepladder.images.registry import referrers
 
 DOCKERFILE = """\
 ARG BASE_IMAGE
@@ -69,6 +70,9 @@ class Publisher:
     @property
     def tags(self) -> dict[str, str]:
         return self.registry.store.index(self.registry.key()).tags
+
+    def attached(self, image: BuiltImage) -> set[str]:
+        return {each.artifact_type for each in referrers.listed(self.registry.client(), "demo", image.digest)}
 
     # what images ask of AWS
 
@@ -129,6 +133,26 @@ def test_a_colleague_who_was_faster_with_the_same_inputs_is_no_trouble(
     monkeypatch.setattr(pipeline, "_tagged", lambda _job: None)  # not there yet when we looked
     again = publisher.prepare()
     assert (again.digest, again.pushed) == (first.digest, False)
+
+
+def test_documents_that_a_killed_release_left_out_are_attached_while_the_engine_has_the_image(
+    publisher: Publisher,
+) -> None:
+    image = publisher.prepare(later=lambda _act: None)
+    assert publisher.attached(image) == set()
+    assert not publisher.prepare().pushed
+    assert publisher.attached(image) == {SBOM, PROVENANCE}
+
+
+def test_documents_of_an_image_that_the_engine_has_lost_are_not_invented(
+    publisher: Publisher, docker_client: Any
+) -> None:
+    image = publisher.prepare(later=lambda _act: None)
+    docker_client.images.remove(f"{publisher.host}/demo:{image.tag}", force=True)
+    docker_client.images.prune(filters={"dangling": True})
+    assert not publisher.prepare().pushed
+    assert publisher.attached(image) == set()
+    assert "was pushed without SBOM and provenance" in publisher.said[-1]
 
 
 def test_a_tag_with_other_content_is_refused(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ class PushedImage:
         """Return what was pushed before."""
         return self.uri()
 
-    def prepare(self, step: Any) -> ReleaseImage:
+    def prepare(self, step: Any, later: Any = None) -> ReleaseImage:
         step.done("pushed before")
         uri = self.uri()
         return ReleaseImage(uri.rpartition("@")[2], uri)

@@ -20,7 +20,6 @@ class StoneBuilder:
     """Makes what the layers builder makes, and signs it; its input key has an input of its own."""
 
     builds_from_source = True
-    is_reproducible = False
 
     def input_key(self, settings: Any) -> str:
         return hashlib.sha256(f"{NAME} {keys.input_key(settings)}".encode()).hexdigest()
@@ -38,6 +37,9 @@ class StoneBuilder:
         data = canonical(config)
         blob = Blob(digest_of(data), len(data), OCI_CONFIG, data=data)
         return replace(plain, manifest=canonical(manifest | {"config": blob.descriptor()}), config=blob, builder=NAME)
+
+    def again(self, job: Any, image: Any) -> Any:
+        return None
 
     def publish(self, job: Any, built: Any, tag: str) -> bool:
         push(job.target.registry, job.target.name, tag, built, lambda _sent: None)

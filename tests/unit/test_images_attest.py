@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from stepladder.core.retry import RegistryError
 from stepladder.images import build_cache
 from stepladder.images.attest import provenance, sbom, verify
 from stepladder.images.attest.inputs import ImageInputs
+from stepladder.images.layers.builder import LayersBuilder
 from stepladder.images.model import BuiltImage, canonical, digest_of
 from stepladder.images.registry import referrers
 
@@ -123,6 +125,33 @@ def test_a_push_that_was_cut_off_before_its_documents_is_completed_by_the_next_r
     assert not [line for line in harness.printed if "pushed without" in line]
 
 
+def test_documents_may_be_attached_while_the_image_is_released(harness: ImageHarness) -> None:
+    waiting: list[Callable[[], None]] = []
+    image = harness.prepare(later=waiting.append)
+    assert image.pushed
+    assert attached(harness, image) == {}
+    (attach,) = waiting
+    attach()
+    assert set(attached(harness, image)) == {SBOM, PROVENANCE}
+    harness.prepare(later=waiting.append)
+    assert harness.registry.requests == []
+    assert len(waiting) == 1
+
+
+def test_a_release_that_was_killed_before_its_documents_is_completed_by_the_next_run(harness: ImageHarness) -> None:
+    waiting: list[Callable[[], None]] = []
+    image = harness.prepare(later=waiting.append)
+    assert not harness.prepare(later=waiting.append).pushed
+    waiting[1]()
+    assert set(attached(harness, image)) == {SBOM, PROVENANCE}
+
+
+def test_what_a_release_fails_without_is_attached_before_it(harness: ImageHarness) -> None:
+    harness.write(VENDORED, promotion={"require": ["provenance"]})
+    image = harness.prepare(later=lambda _act: pytest.fail("it was put off"))
+    assert set(attached(harness, image)) == {SBOM, PROVENANCE}
+
+
 def test_a_provenance_that_comes_later_names_an_sbom_that_the_registry_has(
     harness: ImageHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,14 +166,12 @@ def test_a_provenance_that_comes_later_names_an_sbom_that_the_registry_has(
 
 
 def test_documents_of_another_build_are_not_invented(harness: ImageHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stepladder.images import pipeline
-
     harness.write(VENDORED, supply_chain={"sbom": False, "provenance": False})
     image = harness.prepare()
     build_cache._file(harness.settings).unlink()
     harness.write(VENDORED, supply_chain={})
     other = {"digest": "sha256:" + "9" * 64, "distributions": ()}
-    monkeypatch.setattr(pipeline, "_build", lambda *_: type("Built", (), other)())
+    monkeypatch.setattr(LayersBuilder, "build", lambda *_: type("Built", (), other)())
     harness.prepare()
     assert attached(harness, image) == {}
     *_, warning = harness.printed

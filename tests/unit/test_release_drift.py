@@ -293,7 +293,7 @@ def test_an_image_that_is_built_otherwise_then_is_released(
     live: DeployHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_the_repository(live)
-    monkeypatch.setattr(live, "prepare", lambda _step: ReleaseImage(digest("three"), f"{REPOSITORY}@{digest('three')}"))
+    monkeypatch.setattr(live, "prepare", lambda *_: ReleaseImage(digest("three"), f"{REPOSITORY}@{digest('three')}"))
     assert live.deploy(infra="always").version == "2"
     assert live.serves == digest("three")
 

@@ -35,6 +35,12 @@ def attachable(settings: Settings) -> tuple[str, ...]:
     return (*names, _SIGNATURE) if _SIGNATURE not in names and signing.is_wanted(settings) else names
 
 
+def is_required(settings: Settings, names: Sequence[str]) -> bool:
+    """Say whether a release fails without one of these documents: a promotion asks for it, or it must be signed."""
+    required = {*settings.promotion.require, *((_SIGNATURE,) if settings.supply_chain.sign == REQUIRED else ())}
+    return bool(required.intersection(names))
+
+
 def lacking(job: BuildJob, image: RegistryImage) -> tuple[str, ...]:
     """Return what the settings want and the image in the registry hasn't got; one request, none when nothing is wanted.
 
@@ -122,7 +128,6 @@ def words(names: Sequence[str]) -> str:
 
 
 def _failed(job: BuildJob, names: Sequence[str], error: RegistryError) -> None:
-    required = {*job.settings.promotion.require, *((_SIGNATURE,) if job.settings.supply_chain.sign == REQUIRED else ())}
-    if required.intersection(names):
+    if is_required(job.settings, names):
         raise error
     job.say(f"the image has no {words(names)} in the registry: {error.message}")

@@ -17,7 +17,6 @@ import tarfile
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -124,23 +123,29 @@ def build(
         named = str(image.attrs["Architecture"])
         check.check_architecture(ARCHITECTURE.get(named, named), settings.architecture)
         _check_size(image.attrs["Size"])
-        listing = _listing(image, settings.python) if settings.supply_chain.sbom else None
         engine_files.check_handler(engine, image, handler, settings.python, root, shared.configured(settings))
-        return EngineImage(image.id, base.label, image.attrs["Size"], settings.architecture, listing=listing)
+        return _result(settings, image, base.label)
 
 
-def _listing(image: Any, python: str) -> Future[tuple[str, ...]]:
-    """List the packages of an image while it is checked and pushed: the engine packs whole folders for that."""
+def kept(settings: Settings, image_id: str) -> EngineImage | None:
+    """Return an image that the engine still holds by its id; None when it doesn't."""
+    from docker.errors import ImageNotFound
 
-    def listed() -> tuple[str, ...]:
+    with client() as engine:
+        try:
+            image = engine.images.get(image_id)
+        except ImageNotFound:
+            return None
+        return _result(settings, image, str(image.labels.get(LABEL_BASE, "")))
+
+
+def _result(settings: Settings, image: Any, base: str) -> EngineImage:
+    def packages() -> tuple[str, ...]:
         with client() as engine:
-            return engine_files.distributions_of(engine, image, python)
+            return engine_files.distributions_of(engine, image, settings.python)
 
-    pool = ThreadPoolExecutor(1, thread_name_prefix="packages")
-    try:
-        return pool.submit(listed)
-    finally:
-        pool.shutdown(wait=False)
+    listing = packages if settings.supply_chain.sbom else None
+    return EngineImage(image.id, base, image.attrs["Size"], settings.architecture, listing=listing)
 
 
 def _labels(base: EngineBase, key: str, commit: str) -> dict[str, str]:

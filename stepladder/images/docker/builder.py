@@ -10,6 +10,7 @@ from stepladder.images import key as keys
 if TYPE_CHECKING:
     from stepladder.images.base.engine import BaseSource
     from stepladder.images.builder import BuildJob
+    from stepladder.images.check import RegistryImage
     from stepladder.images.model import Built, EngineImage
     from stepladder.settings.load import Settings
 
@@ -18,7 +19,6 @@ class DockerBuilder:
     """Builds in the engine that answers here. See `stepladder.images.builder.Builder`."""
 
     builds_from_source = True
-    is_reproducible = False
 
     def input_key(self, settings: Settings) -> str:
         """Return the hash of files and settings: the engine adds nothing to them."""
@@ -66,6 +66,12 @@ class DockerBuilder:
             pull=job.pull,
             progress=job.step.progress,
         )
+
+    def again(self, job: BuildJob, image: RegistryImage) -> EngineImage | None:
+        """Return it where the engine still has it: another build of the same inputs is another image."""
+        from stepladder.images.docker import build
+
+        return build.kept(job.settings, str(image.manifest["config"]["digest"]))
 
     def publish(self, job: BuildJob, built: Built, tag: str) -> bool:
         """Have the engine push. A tag that somebody pushed faster is fine when it has the same inputs."""

@@ -12,6 +12,7 @@ from stepladder.images import key as keys
 if TYPE_CHECKING:
     from stepladder.core.step import Step
     from stepladder.images.builder import BuildJob
+    from stepladder.images.check import RegistryImage
     from stepladder.images.model import Built, LocalImage
     from stepladder.settings.load import Settings
 
@@ -20,7 +21,6 @@ class LayersBuilder:
     """Builds anywhere. See `stepladder.images.builder.Builder`."""
 
     builds_from_source = False
-    is_reproducible = True
 
     def input_key(self, settings: Settings) -> str:
         """Return the hash of files and settings: this machine adds nothing to them."""
@@ -38,6 +38,11 @@ class LayersBuilder:
         from stepladder.images.layers import base_choice, build
 
         return build.build(job.settings, base_choice.base(job), key=job.key, commit=job.revision.commit)
+
+    def again(self, job: BuildJob, image: RegistryImage) -> LocalImage | None:
+        """Build it again: the same inputs give the same digest, on any machine."""
+        built = self.build(job)
+        return built if built.digest == image.digest else None
 
     def publish(self, job: BuildJob, built: Built, tag: str) -> bool:
         """Send the blobs that the registry lacks, then the manifest."""

@@ -22,7 +22,7 @@ from stepladder.core.console import Console
 from stepladder.core.step import Step
 from stepladder.images.registry import ecr
 from stepladder.ledger.schema import Holder
-from stepladder.releases.interfaces import Applied, ReleaseImage
+from stepladder.releases.interfaces import Applied, Later, ReleaseImage
 from stepladder.releases.ladder_guard import Pin
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
@@ -190,6 +190,7 @@ class DeployHarness:
         self.has_repository = True
         self.on_apply: Any = None
         self.on_prepare: Any = None
+        self.in_background: Callable[[], None] | None = None
         self.freed: list[Holder] = []
         self.err = io.StringIO()
         self.out = io.StringIO()
@@ -280,7 +281,9 @@ class DeployHarness:
         self.began.append("build")
         return f"{REPOSITORY}@{digest(self.source)}"
 
-    def prepare(self, step: Step) -> ReleaseImage:
+    def prepare(self, step: Step, later: Later | None = None) -> ReleaseImage:
+        if self.in_background and later:
+            later(self.in_background)
         if self.on_prepare:
             self.on_prepare()
         if not self.has_repository:

@@ -15,7 +15,7 @@ from stepladder.commands.deploy import DeployOptions
 from stepladder.commands.deploy_many import DeployMany
 from stepladder.commands.many_report import ManyReport
 from stepladder.core.step import Step
-from stepladder.releases.interfaces import Applied, ReleaseImage
+from stepladder.releases.interfaces import Applied, Later, ReleaseImage
 from stepladder.releases.ladder_guard import Pin
 from stepladder.releases.rung import Rung
 
@@ -44,7 +44,9 @@ class FunctionImages:
     def build(self, step: Step) -> str:
         return self.harness.build(step)
 
-    def prepare(self, step: Step) -> ReleaseImage:
+    def prepare(self, step: Step, later: Later | None = None) -> ReleaseImage:
+        if self.harness.in_background and later:
+            later(self.harness.in_background)
         self.harness.pushed.append(self.source)
         step.done("pushed")
         return ReleaseImage(digest(self.source), f"{REPOSITORY}@{digest(self.source)}")
