@@ -16,6 +16,7 @@ from stepladder.releases.interfaces import Images, Infrastructure
 from stepladder.releases.plan import FOUNDATION, SERVICE
 
 T = TypeVar("T")
+_POLL = 0.1  # seconds
 
 
 class EarlyWork:
@@ -44,8 +45,8 @@ class EarlyWork:
 
     def build(self) -> None:
         """Begin to build the image, and to plan the service with it."""
-        self._image = image = _in_thread(self._built)
-        self._roots[SERVICE] = self._after(SERVICE, lambda: self._infra.plan_early(SERVICE, image.result))
+        self._image = _in_thread(self._built)
+        self._roots[SERVICE] = self._after(SERVICE, lambda: self._infra.plan_early(SERVICE, self._reference))
 
     def finish_image(self) -> None:
         """Wait for the build, if there is one: another one beside it would take longer."""
@@ -67,6 +68,13 @@ class EarlyWork:
                 act()
 
         return _in_thread(acted)
+
+    def _reference(self) -> str:
+        """Wait for the image; return its reference, an empty one when all is over before."""
+        while self._image and not self._over.is_set():
+            if wait([self._image], timeout=_POLL).done:
+                return self._image.result()
+        return ""
 
     def _built(self) -> str:
         with contextlib.suppress(Exception):  # the build in its turn fails again, and says why

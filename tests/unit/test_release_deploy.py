@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from threading import Event
 
@@ -12,6 +13,7 @@ from fakes.errors import DENIED
 
 from stepladder.commands import release_existing
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.step import Step
 from stepladder.ledger.schema import Bad
 from stepladder.releases.early_work import EarlyWork
 
@@ -67,6 +69,27 @@ def test_a_foundation_that_fails_ends_what_runs_beside_it(
         harness.deploy()
     assert ended == [True], "the service's installation was not begun any more"
     assert harness.pushed == []
+
+
+def test_a_foundation_that_fails_waits_for_no_image(harness: DeployHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, never = Event(), Event()
+
+    def build(_step: Step) -> str:
+        begun.set()
+        never.wait(20)
+        return ""
+
+    def fail(root: str) -> None:
+        assert begun.wait(20)
+        raise RefusedError(f"no {root}", kind="foreign-resource")
+
+    monkeypatch.setattr(harness, "build", build)
+    harness.on_apply = fail
+    started = time.monotonic()
+    with pytest.raises(RefusedError, match="no foundation"):
+        harness.deploy()
+    never.set()
+    assert time.monotonic() - started < 10
 
 
 def test_a_dry_run_begins_nothing(harness: DeployHarness) -> None:
