@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from stepladder.core import aws as aws_module
 from stepladder.core.aws import Aws
 from stepladder.core.display import megabytes
+from stepladder.core.errors import StepladderError
 from stepladder.core.names import Names
 from stepladder.core.retry import RegistryError
 from stepladder.core.step import Step
@@ -198,6 +199,12 @@ def _publish(job: BuildJob) -> _Published:
     preflight.check(job.settings, job.say, take_pointers=job.allow_dirty)
     builder, repository = choose.builder(job), job.target
     built = _build(job, builder)
+    if input_key(job.settings) != job.key:  # their tag, which is immutable, would name other inputs
+        raise StepladderError(
+            f"files of {shown.name(job.settings.root / job.settings.image.context)}/ changed while the image was built",
+            kind="build-context",
+            hint="run the same command again once nothing writes to them",
+        )
     tag = job.revision.tag(job.key)
     if job.pull:  # the base may have moved, and the tag of these inputs with it
         tag = f"{tag}-{built.fingerprint}"

@@ -278,7 +278,7 @@ class Acts:
             digest=digest,
             image_uri=image.reference if image else f"{repository_of(latest.image_uri)}@{digest}",
             git_commit=(image.git_commit if image else "") or self.commit,
-            input_key=image.input_key if image and self.pin else wanted.input_key,
+            input_key=image.input_key if image else wanted.input_key,
             infra_hash=infra_hash,
             smoke_key=self.suite.key,
             plan_id=self.plan_id,

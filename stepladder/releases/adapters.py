@@ -62,7 +62,7 @@ class ProjectImages:
         built = images.prepare(
             rung.settings, rung.aws, step, rung.environment, say=self._warn, allow_dirty=self.allow_dirty, later=later
         )
-        return ReleaseImage(built.digest, built.reference)
+        return ReleaseImage(built.digest, built.reference, input_key=built.input_key)
 
     def _warn(self, text: str) -> None:
         """Warn of something once, though an image may be built twice."""

@@ -22,7 +22,8 @@ Later = Callable[[Callable[[], None]], None]
 class ReleaseImage:
     """An image in the registry: its digest and its reference by it.
 
-    `git_commit` and `input_key` are known of one that wasn't built now; empty for what the working tree made.
+    `git_commit` is known of one that wasn't built now; empty for what the working tree made. `input_key` is that of
+    the files that the image was made from, which may have changed since they were read first.
     """
 
     digest: str

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from typing import Any
 
 import pytest
 from fakes import image_project as project
 from fakes.image_harness import ImageHarness
 
-from stepladder.core.errors import RefusedError
+from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.images import pipeline
 
 
@@ -83,6 +84,24 @@ def test_ci_refuses_what_no_commit_holds(harness: ImageHarness, monkeypatch: pyt
 def test_without_git_the_tag_comes_from_the_inputs(harness: ImageHarness) -> None:
     image = harness.prepare()
     assert image.tag == f"key-{image.input_key[:40]}"
+
+
+def test_files_that_change_while_the_image_is_built_are_not_pushed_as_what_they_were(
+    harness: ImageHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build, handler = pipeline._build, harness.root / "function/app/handler.py"
+
+    def overtaken(*job: Any) -> Any:
+        handler.write_text("handler = 2\n")
+        return build(*job)
+
+    harness.prepare()
+    before = harness.tags
+    monkeypatch.setattr(pipeline, "_build", overtaken)
+    handler.write_text("handler = 1\n")
+    with pytest.raises(StepladderError, match="function/ changed while the image was built"):
+        harness.prepare()
+    assert harness.tags == before
 
 
 def test_a_tag_with_other_content_is_refused_before_anything_is_built(

@@ -62,7 +62,7 @@ class PushedImage:
     def prepare(self, step: Any, later: Any = None) -> ReleaseImage:
         step.done("pushed before")
         uri = self.uri()
-        return ReleaseImage(uri.rpartition("@")[2], uri)
+        return ReleaseImage(uri.rpartition("@")[2], uri, input_key=self.input_key())
 
     def fetch(self, pin: Any, step: Any) -> ReleaseImage:
         step.done("is there")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import image_project as project
@@ -94,6 +95,23 @@ def test_a_change_makes_one_layer_anew_and_reads_no_other(tmp_path: Path, monkey
     assert len({layer.digest for layer in after} - {layer.digest for layer in before}) == 1
     assert "data/7" in made
     assert "models/a.bin" not in made
+
+
+def test_a_layer_of_a_file_that_changed_while_it_was_written_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries, cache = sparse(tmp_path, {"a": LARGE, "b": 1}), tmp_path / "cache"
+    write = code.write_layer
+
+    def overtaken(part: list[Entry], *rest: Any) -> Any:
+        (tmp_path / "b").write_text("3" if part[0].path == "b" else "\0")
+        return write(part, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(code, "write_layer", overtaken)
+        wrong = code.layers(entries, cache, ContentHashes(cache / "hashes.json"))
+    (tmp_path / "b").write_bytes(b"\0")
+    assert code.layers(entries, cache, ContentHashes(cache / "hashes.json")) != wrong
 
 
 def test_a_layer_that_was_cut_short_is_made_again(tmp_path: Path) -> None:

@@ -92,6 +92,16 @@ def test_a_foundation_that_fails_waits_for_no_image(harness: DeployHarness, monk
     assert time.monotonic() - started < 10
 
 
+def test_files_that_change_after_they_were_read_are_recorded_as_what_they_are(harness: DeployHarness) -> None:
+    harness.on_apply = lambda _root: setattr(harness, "source", "two")
+    harness.deploy()
+    assert harness.serves == digest("two")
+    harness.source = "one"
+    harness.on_apply = None
+    assert harness.deploy().result == "released"
+    assert harness.serves == digest("one")
+
+
 def test_a_dry_run_begins_nothing(harness: DeployHarness) -> None:
     harness.deploy(dry_run=True)
     assert harness.began == []

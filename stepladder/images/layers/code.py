@@ -24,13 +24,15 @@ def layers(entries: Sequence[Entry], cache: Path, hashes: ContentHashes) -> list
 
 
 def _layer(entries: Sequence[Entry], cache: Path, hashes: ContentHashes) -> Layer:
-    note = cache / "layers" / f"{_key(entries, hashes)}.json"
+    key = _key(entries, hashes)
+    note = cache / "layers" / f"{key}.json"
     kept = _kept(note, cache / "blobs")
     if kept:
         note.touch()
         return kept
     layer = write_layer(entries, "", cache / "blobs")
-    files.write_json(note, {**asdict(layer), "path": layer.path.name})
+    if _key(entries, hashes) == key:  # else the layer holds what somebody wrote meanwhile
+        files.write_json(note, {**asdict(layer), "path": layer.path.name})
     return layer
 
 

@@ -290,7 +290,7 @@ class DeployHarness:
             raise ecr.missing(self.rung().names)
         self.pushed.append(self.source)
         step.done("pushed")
-        return ReleaseImage(digest(self.source), f"{REPOSITORY}@{digest(self.source)}")
+        return ReleaseImage(digest(self.source), f"{REPOSITORY}@{digest(self.source)}", input_key=self.input_key())
 
     def fetch(self, pin: Pin, step: Step) -> ReleaseImage:
         self.fetched.append(pin.origin.environment)

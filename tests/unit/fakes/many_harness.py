@@ -49,7 +49,8 @@ class FunctionImages:
             later(self.harness.in_background)
         self.harness.pushed.append(self.source)
         step.done("pushed")
-        return ReleaseImage(digest(self.source), f"{REPOSITORY}@{digest(self.source)}")
+        made = digest(self.source)
+        return ReleaseImage(made, f"{REPOSITORY}@{made}", input_key=f"key of {self.source}")
 
     def fetch(self, pin: Pin, step: Step) -> ReleaseImage:
         step.done(pin.why)
