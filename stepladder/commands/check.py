@@ -116,7 +116,7 @@ def validate(settings: Settings, console: Console) -> None:
 
 
 def _validate(settings: Settings | StepladderError, root: Path, build_dir: Path, step: Step) -> None:
-    from stepladder.terraform import references
+    from stepladder.terraform import reference_errors, references
     from stepladder.terraform.validate import validate
 
     given = references.generated_of(settings) if isinstance(settings, Settings) else {}
@@ -124,7 +124,7 @@ def _validate(settings: Settings | StepladderError, root: Path, build_dir: Path,
     try:
         roots = validate([root / "terraform"], build_dir, generated=given, distribution=chosen, progress=step.progress)
     except StepladderError as error:
-        raise references.explained(settings, error) if isinstance(settings, Settings) else error from None
+        raise reference_errors.explained(settings, error) if isinstance(settings, Settings) else error from None
     if roots:
         step.done(", ".join(roots))
     else:

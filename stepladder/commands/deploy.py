@@ -15,13 +15,11 @@ from stepladder.core import names
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.similar import did_you_mean
-from stepladder.ledger.lock import WAIT
 from stepladder.ledger.words import recorded_commit
 from stepladder.releases import foretold, freeze_guard, half_destroyed, ladder_guard, left_foundation, restore
 from stepladder.releases import plan as plans
 from stepladder.releases import report as reports
 from stepladder.releases.acts import Acts
-from stepladder.releases.interfaces import Images, Infrastructure
 from stepladder.releases.plan import FOUNDATION, IMAGE, SERVICE, DeployPlan, EnvironmentState, Wanted
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
@@ -31,6 +29,7 @@ from stepladder.settings.load import INFRA
 if TYPE_CHECKING:
     from stepladder.core.git import Commit
     from stepladder.ledger.schema import ReleaseEntry
+    from stepladder.releases.interfaces import Images, Infrastructure
 
 
 @dataclass(frozen=True)
@@ -247,6 +246,7 @@ class Deploy:
     # act
 
     def _locked(self, state: EnvironmentState, wanted: Wanted, plan: DeployPlan) -> DeployReport:
+        from stepladder.ledger.lock import WAIT
         from stepladder.releases import failed_run
         from stepladder.releases.release import Released
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from stepladder.commands.deploy import Deploy, DeployOptions
 from stepladder.core.names import is_preview
-from stepladder.releases.interfaces import Images, Infrastructure
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
 from stepladder.settings.functions import given
 
 if TYPE_CHECKING:
     from stepladder.commands.many_report import ManyReport
+    from stepladder.releases.interfaces import Images, Infrastructure
 
 
 def run(

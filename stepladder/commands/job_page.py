@@ -11,9 +11,9 @@ from stepladder.core.errors import StepladderError
 from stepladder.core.markdown import block, code
 from stepladder.core.release_facts import short
 from stepladder.forge import registered
-from stepladder.forge.interface import Annotation
 
 if TYPE_CHECKING:
+    from stepladder.forge.interface import Annotation
     from stepladder.promotion.executions import StateMachine
 
 OUTPUTS = ("environment", "result", "outcome", "version", "previous_version", "digest", "release_id", "url", "name")

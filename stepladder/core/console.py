@@ -22,14 +22,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from stepladder.core.display import cut, harmless, one_line, plain, without_escapes
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.core.pulse import PULSE
 from stepladder.core.step import Step
-from stepladder.core.tables import Cell, Column, lay_out
 from stepladder.core.terminal import DEFAULT_WIDTH, can_answer, is_watched, terminal_width
+
+if TYPE_CHECKING:
+    from stepladder.core.tables import Column
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -178,6 +180,8 @@ class Console:
         """Print names and values as data, whole; on a terminal long values are wrapped beside their names."""
         import textwrap
 
+        from stepladder.core.tables import Cell
+
         width = self._width or terminal_width(self._out)
         indent = max((len(name) for name, _ in rows), default=0) + 2
         for name, value in rows:
@@ -191,6 +195,8 @@ class Console:
 
     def table(self, head: Sequence[Column | str], rows: Sequence[Sequence[object]]) -> None:
         """Print an aligned table as data, which fits a terminal's width. A cell is text, or a `tables.Cell`."""
+        from stepladder.core.tables import lay_out
+
         width = self._width or terminal_width(self._out)
         layout = lay_out(head, rows, width)
         for parts in layout.lines:

@@ -6,12 +6,13 @@ import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stepladder.forge import id_token
-from stepladder.forge.id_token import IdToken, SigningToken
 from stepladder.forge.interface import Annotation, Forge, Level, Posted
 from stepladder.forge.job_files import append, below, read_event
+
+if TYPE_CHECKING:
+    from stepladder.forge.id_token import IdToken, SigningToken
 
 _SUMMARY = 1024 * 1024  # bytes that a step may write, or GitHub keeps none of them
 
@@ -73,14 +74,20 @@ class GitHub(Forge):
 
     def id_token(self, audience: str) -> IdToken:
         """Ask GitHub for it."""
+        from stepladder.forge import id_token
+
         return id_token.from_github(audience, is_fork=self.is_fork())
 
     def may_sign(self) -> bool:
         """Whether GitHub gives the job tokens, which is so by `id-token: write`."""
+        from stepladder.forge import id_token
+
         return id_token.may_ask_github()
 
     def signing_token(self) -> SigningToken:
         """Ask GitHub for it."""
+        from stepladder.forge import id_token
+
         return id_token.signing_from_github(is_fork=self.is_fork())
 
     def summary(self, markdown: str) -> bool:

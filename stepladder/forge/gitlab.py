@@ -7,12 +7,14 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stepladder.core.files import write_text
-from stepladder.forge import id_token
-from stepladder.forge.id_token import IdToken, SigningToken
 from stepladder.forge.interface import Annotation, Forge, Posted
 from stepladder.forge.job_files import below
+
+if TYPE_CHECKING:
+    from stepladder.forge.id_token import IdToken, SigningToken
 
 QUALITY = ".stepladder/code-quality.json"
 OUTPUTS = ".stepladder/outputs.env"
@@ -57,14 +59,20 @@ class GitLab(Forge):
 
     def id_token(self, _audience: str) -> IdToken:
         """Read it: its audience is the one that the pipeline names."""
+        from stepladder.forge import id_token
+
         return id_token.from_gitlab()
 
     def may_sign(self) -> bool:
         """Whether the pipeline gives the job a token for it."""
+        from stepladder.forge import id_token
+
         return bool(os.environ.get(id_token.SIGSTORE_VARIABLE))
 
     def signing_token(self) -> SigningToken:
         """Read it."""
+        from stepladder.forge import id_token
+
         return id_token.signing_from_gitlab()
 
     def source(self) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from stepladder.forge.id_token import IdToken, SigningToken
+if TYPE_CHECKING:
+    from stepladder.forge.id_token import IdToken, SigningToken
 
 Level = Literal["error", "warning", "notice"]
 
@@ -89,6 +90,8 @@ class Forge(Protocol):
 
     def id_token(self, audience: str) -> IdToken:  # noqa: ARG002 - a forge without tokens
         """Read the job's identity token, for an audience where the job may choose it. By default there is none."""
+        from stepladder.forge.id_token import IdToken
+
         return IdToken(problem=f"{self.name} gives no identity tokens", hint="run it in a job of GitHub or GitLab")
 
     def may_sign(self) -> bool:
@@ -97,6 +100,8 @@ class Forge(Protocol):
 
     def signing_token(self) -> SigningToken:
         """Read a token for one signature. By default there is none."""
+        from stepladder.forge.id_token import SigningToken
+
         return SigningToken(
             problem=f"{self.name} gives no identity tokens", hint="deploy by a job of GitHub or GitLab, which has one"
         )

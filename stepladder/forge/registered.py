@@ -5,10 +5,13 @@ A new forge is one file beside this one, with the interface of `stepladder/forge
 
 from __future__ import annotations
 
-from stepladder.core import process_identity
-from stepladder.core.process_identity import Process
+from typing import TYPE_CHECKING
+
 from stepladder.forge import codebuild, github, gitlab, local
 from stepladder.forge.interface import Forge
+
+if TYPE_CHECKING:
+    from stepladder.core.process_identity import Process
 
 REGISTERED: tuple[Forge, ...] = (
     github.FORGE,
@@ -43,4 +46,6 @@ def run() -> str:
 
 def this_process() -> Process:
     """Describe the running process, under the account that started its job, or else its user."""
+    from stepladder.core import process_identity
+
     return process_identity.this_process(identity())

@@ -12,7 +12,6 @@ from stepladder.releases import left_foundation, restore
 from stepladder.releases import report as reports
 from stepladder.releases.background import BackgroundWork
 from stepladder.releases.early_work import EarlyWork
-from stepladder.releases.interfaces import Images, Infrastructure, ReleaseImage
 from stepladder.releases.plan import (
     FOUNDATION,
     IMAGE,
@@ -29,6 +28,7 @@ from stepladder.releases.smoke_suite import Suite
 
 if TYPE_CHECKING:
     from stepladder.aws_lambda.lambda_function import FunctionState
+    from stepladder.releases.interfaces import Images, Infrastructure, ReleaseImage
     from stepladder.releases.ladder_guard import Pin
     from stepladder.releases.release import ReleaseTarget
 

@@ -14,12 +14,12 @@ from stepladder.core.clock import seconds_of
 from stepladder.core.names import is_preview
 from stepladder.core.release_facts import short
 from stepladder.core.step import Step
-from stepladder.releases.interfaces import Applied, Later, ReleaseImage
 from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.terraform.allowed import AUTO, NEW
 
 if TYPE_CHECKING:
     from stepladder.ledger.schema import Holder
+    from stepladder.releases.interfaces import Applied, Later, ReleaseImage
     from stepladder.releases.ladder_guard import Pin
     from stepladder.releases.rung import Rung
     from stepladder.terraform.early import EarlyRoot
@@ -58,6 +58,8 @@ class ProjectImages:
 
     def prepare(self, step: Step, later: Later | None = None) -> ReleaseImage:
         """Build and push unless the registry has it; see `Images.prepare`."""
+        from stepladder.releases.interfaces import ReleaseImage
+
         rung = self.rung
         built = images.prepare(
             rung.settings, rung.aws, step, rung.environment, say=self._warn, allow_dirty=self.allow_dirty, later=later
@@ -142,6 +144,7 @@ class ProjectInfra:
     ) -> Applied:
         """Plan a root and apply exactly that plan; see `Infrastructure.ensure`."""
         from stepladder import terraform
+        from stepladder.releases.interfaces import Applied
 
         rung = self.rung
         try:

@@ -9,11 +9,13 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from stepladder.core.step import Step
-from stepladder.releases.interfaces import Images, Infrastructure
 from stepladder.releases.plan import FOUNDATION, SERVICE
+
+if TYPE_CHECKING:
+    from stepladder.releases.interfaces import Images, Infrastructure
 
 T = TypeVar("T")
 _POLL = 0.1  # seconds

@@ -5,14 +5,16 @@ The pipeline's `validate` decides again, by the windows that Terraform gave it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from stepladder.core import aws
 from stepladder.core.clock import Clock
-from stepladder.core.cloud_clock import ClockReader
 from stepladder.core.errors import BadInputError, RefusedError
-from stepladder.core.freeze_facts import Freeze, FreezeWindow, freeze_at
 from stepladder.core.names import split_target
-from stepladder.settings.freezes import offset
 from stepladder.settings.load import Settings
+
+if TYPE_CHECKING:
+    from stepladder.core.freeze_facts import Freeze, FreezeWindow
 
 
 def check_flags(*, during_freeze: bool, why: str, others: bool = False) -> None:
@@ -41,12 +43,17 @@ def windows(settings: Settings, target: str) -> tuple[FreezeWindow, ...]:
 
 def time_of(clock: Clock) -> float:
     """Return the time in which freezes are meant: a local cloud's own, else that of this machine."""
+    from stepladder.core.cloud_clock import ClockReader
+
     reading = ClockReader(aws.endpoint(), every=0).read()
     return reading.now if reading else clock.now()
 
 
 def freeze(settings: Settings, target: str, at: float) -> Freeze | None:
     """Return the freeze that keeps releases out of a target at a time."""
+    from stepladder.core.freeze_facts import freeze_at
+    from stepladder.settings.freezes import offset
+
     return freeze_at(windows(settings, target), at, offset)
 
 
@@ -59,6 +66,8 @@ def remark(settings: Settings, targets: tuple[str, ...], at: float, why: str) ->
 
 def refused(target: str, held: Freeze, again: str) -> RefusedError:
     """Return the refusal of a frozen target. `again` is the command that overrides it."""
+    from stepladder.settings.freezes import offset
+
     return RefusedError(
         f"{target} is frozen {held.sentence(offset)}",
         kind="frozen",

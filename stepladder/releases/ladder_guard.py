@@ -8,18 +8,20 @@ approval, what the rung below serves. Everything is decided from reads, before a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
-from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.names import flags
 from stepladder.core.release_facts import LATEST, short
 from stepladder.ledger.schema import Current
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.releases import marks, restore, served_commit
 from stepladder.releases.rung import Rung
 from stepladder.settings.load import Settings
+
+if TYPE_CHECKING:
+    from stepladder.aws_lambda.lambda_function import FunctionState
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ def first(rung: Rung, ledger: Snapshot, *, force: bool) -> Pin:
     Raises `RefusedError` when the rung asks for an approval, the rung below serves nothing or not one image, or that
     image is marked bad.
     """
+    from stepladder.releases import marks
+
     settings, environment = rung.settings, rung.environment
     siblings = next(targets for targets in settings.rungs if environment in targets)
     if any(settings.promotion.policies[name].approval for name in siblings):
@@ -118,6 +122,8 @@ def first(rung: Rung, ledger: Snapshot, *, force: bool) -> Pin:
 
 def _one_image(rung: Rung, names: tuple[str, ...], *, must: bool) -> Pin | None:
     """Return the one image that these environments serve; None when none of them was released and none `must` be."""
+    from stepladder.releases import restore
+
     pins: list[Pin] = []
     for name in names:
         other = rung.sibling(name)
@@ -144,6 +150,8 @@ def _one_image(rung: Rung, names: tuple[str, ...], *, must: bool) -> Pin | None:
 
 
 def _pin(other: Rung, served: FunctionState) -> Pin:
+    from stepladder.releases import served_commit
+
     current = other.ledger.snapshot(other.target).current
     commit = served_commit.read(other.ledger, other.target, served.version, served.description, current)
     return Pin(served.digest, other, f"{other.target} serves {short(served.digest)}", commit)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from stepladder.core.ci import in_ci
 from stepladder.core.console import Console
-from stepladder.releases.interfaces import Infrastructure
 from stepladder.releases.plan import FOUNDATION, PlannedStep
 from stepladder.releases.rung import Rung
 from stepladder.settings.load import Settings
+
+if TYPE_CHECKING:
+    from stepladder.releases.interfaces import Infrastructure
 
 _NOTHING = "0 to add, 0 to change, 0 to destroy"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stepladder import __version__
-from stepladder.core import git, notes, project_origin, resources
+from stepladder.core import notes, project_origin, resources
 from stepladder.core.console import Console
 from stepladder.core.errors import RefusedError
 from stepladder.settings.load import Settings
@@ -25,6 +25,8 @@ def check(settings: Settings, console: Console) -> None:
         )
     conflicts = [path for path in project_origin.unresolved(settings.root) if path.startswith(_TERRAFORM)]
     if conflicts:
+        from stepladder.core import git
+
         flags = " ".join(f"--resolved {path}" for path in conflicts)
         raise RefusedError(
             f"Terraform files are in conflict with an upgrade, so the others may not fit them: {git.named(conflicts)}",

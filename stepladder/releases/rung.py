@@ -8,12 +8,11 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda import deployments
 from stepladder.aws_lambda.alias import Alias
-from stepladder.aws_lambda.lambda_function import FunctionState, LambdaFunction
 from stepladder.core import accounts, names
 from stepladder.core.aws import Aws, error_code
 from stepladder.core.clock import Clock, is_throttled, retrying
@@ -21,12 +20,15 @@ from stepladder.core.console import Console
 from stepladder.core.errors import RefusedError, RepositoryMissingError
 from stepladder.core.release_facts import LATEST
 from stepladder.forge.registered import this_process
-from stepladder.ledger.lock import WAIT, EnvironmentLock
 from stepladder.ledger.schema import Current, Holder
 from stepladder.ledger.table import Ledger
 from stepladder.releases import project_version
 from stepladder.settings import functions, placeholder
 from stepladder.settings.load import Settings, from_context
+
+if TYPE_CHECKING:
+    from stepladder.aws_lambda.lambda_function import FunctionState, LambdaFunction
+    from stepladder.ledger.lock import EnvironmentLock
 
 RECORDED = "is_recorded"
 """An attribute of an error of which the ledger, or a lock, says what it is about: it needs no entry of its own."""
@@ -80,6 +82,8 @@ class Rung:
     @cached_property
     def function(self) -> LambdaFunction:
         """The function."""
+        from stepladder.aws_lambda.lambda_function import LambdaFunction
+
         return LambdaFunction(self.lambda_client, self.names.function, clock=self.clock, invoker=self.invoker)
 
     @cached_property
@@ -90,6 +94,8 @@ class Rung:
     @cached_property
     def lock(self) -> EnvironmentLock:
         """The target's lock; not taken yet."""
+        from stepladder.ledger.lock import EnvironmentLock
+
         return EnvironmentLock(self.ledger, self.target, self.command, clock=self.clock)
 
     def of_function(self, name: str) -> Rung:
@@ -127,6 +133,8 @@ class Rung:
 
     def say_waiting(self, holder: Holder) -> None:
         """Print for whom a run with `--wait` waits."""
+        from stepladder.ledger.lock import WAIT
+
         self.console.warn(
             f"waiting up to {WAIT / 60:.0f} minutes for {holder.owner} (process {holder.pid}), at work since "
             f"{holder.since}: {holder.work}"

@@ -11,7 +11,6 @@ from typing import Any
 from stepladder.core.freeze_facts import DAY, MINUTE, OFFSETS_UNTIL, WEEK, FreezeWindow, freeze_at, utc
 from stepladder.core.similar import did_you_mean
 from stepladder.settings.problems import Problems
-from stepladder.settings.table import OwnRule
 
 SHAPES = "`fri 16:00 - mon 08:00 Europe/Berlin` each week, or `2026-12-20 - 2027-01-03 Europe/Berlin` once"
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -35,27 +34,20 @@ _SOME_WEEK = 1_767_571_200  # 2026-01-05, a Monday
 _MOST = 20
 
 
-class Freezes(OwnRule):
-    """A list of windows: texts, or mappings of `window` and `reason`."""
-
-    def read(
-        self, key: str, value: Any, _before: tuple[FreezeWindow, ...], problems: Problems
-    ) -> tuple[FreezeWindow, ...]:
-        """See `table.Rule`."""
-        if not isinstance(value, (list, tuple)) or len(value) > _MOST:
-            problems.add(key, value, f"a list of at most {_MOST} windows: {SHAPES}")
-            return ()
-        noted = len(problems.messages)
-        read = [_read(f"{key}.{number}", each, problems) for number, each in enumerate(value)]
-        windows = tuple(window for window in read if window)
-        for number, window in enumerate(windows):
-            if window.text in [each.text for each in windows[:number]]:
-                problems.add(f"{key}.{number}", window.text, "each window once")
-        if len(problems.messages) == noted and _never_ends(windows):
-            problems.add(
-                key, [window.text for window in windows], "windows that leave some time of the week for releases"
-            )
-        return windows
+def read(key: str, value: Any, problems: Problems) -> tuple[FreezeWindow, ...]:
+    """Read a list of windows: texts, or mappings of `window` and `reason`. Note a problem for what is none."""
+    if not isinstance(value, (list, tuple)) or len(value) > _MOST:
+        problems.add(key, value, f"a list of at most {_MOST} windows: {SHAPES}")
+        return ()
+    noted = len(problems.messages)
+    each_read = [_read(f"{key}.{number}", each, problems) for number, each in enumerate(value)]
+    windows = tuple(window for window in each_read if window)
+    for number, window in enumerate(windows):
+        if window.text in [each.text for each in windows[:number]]:
+            problems.add(f"{key}.{number}", window.text, "each window once")
+    if len(problems.messages) == noted and _never_ends(windows):
+        problems.add(key, [window.text for window in windows], "windows that leave some time of the week for releases")
+    return windows
 
 
 def _read(key: str, value: object, problems: Problems) -> FreezeWindow | None:

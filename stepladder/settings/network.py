@@ -27,7 +27,7 @@ _FAILURE = re.compile(rf"{_FIRST}|s3:::[a-z0-9.-]{{3,63}})")
 DESTINATION = "the ARN of a standard SQS queue, a standard SNS topic, a Lambda function or an EventBridge bus"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Ids(Texts):
     """A list of ids of which AWS takes so many at most."""
 
@@ -48,7 +48,6 @@ class Ids(Texts):
         return (*super().checks(variable), Check(count, f"{variable} must be at most {self.most}."))
 
 
-@dataclass(frozen=True)
 class Destination(Texts):
     """An ARN, or none. In Terraform it is a list: whether there is one is known before the ARN is."""
 
@@ -69,7 +68,7 @@ class Destination(Texts):
         return (*super().checks(variable), one)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Both:
     """Two lists of a section of which both are given, or neither."""
 

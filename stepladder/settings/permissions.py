@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,7 +34,6 @@ _MANAGED = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12}
 _MANAGED_WORDS = "ARNs of managed policies, such as arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess"
 
 
-@dataclass(frozen=True)
 class Permissions:
     """A list of statements and policy files; read, it is the statements of both."""
 
@@ -74,7 +72,6 @@ class Permissions:
         )
 
 
-@dataclass(frozen=True)
 class ManagedPolicies:
     """ARNs of managed policies. Terraform gets them by names that are known before any value is."""
 

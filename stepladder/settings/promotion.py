@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stepladder.core.freeze_facts import FreezeWindow
 from stepladder.core.image_facts import REFERRERS, SEVERITIES
 from stepladder.settings.canary import ASK, CanarySettings
-from stepladder.settings.freezes import Freezes
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Choice, Flag, Section, Texts, Whole
 from stepladder.settings.shift import WIDTHS, OneShift, Shift
 from stepladder.settings.table import OwnRule, keys_of, read_section, setting
+
+if TYPE_CHECKING:
+    from stepladder.core.freeze_facts import FreezeWindow
 
 _BAKE = Whole(0, 720)
 _LONGEST_MINUTES = 5760
@@ -27,6 +28,18 @@ _ALARMS = Texts(
     "names or ARNs of CloudWatch alarms",
     "alarm",
 )
+
+
+class Freezes(OwnRule):
+    """Windows of time without releases; `freezes.read` reads them. Most projects have none."""
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> tuple[FreezeWindow, ...]:
+        """See `table.Rule`."""
+        if value in ([], ()):
+            return ()
+        from stepladder.settings import freezes
+
+        return freezes.read(key, value, problems)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""The rules that settings have: how a value is read, and how Terraform's variable checks it."""
+"""The rules that settings have: how a value is read, and how Terraform's variable checks it.
+
+Nobody compares rules or prints one, so their dataclasses get an `__init__` and no other method.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _WHOLE = 100  # percent
 _WIDTH = 122  # of a line of Terraform code that lists names
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Whole:
     """A whole number from `low` to `high`, or also `zero`, which then stands for none."""
 
@@ -45,7 +48,6 @@ class Whole:
         return (Check(condition, f"{message}."),)
 
 
-@dataclass(frozen=True)
 class Percent:
     """A share of calls: neither none nor all of them."""
 
@@ -66,7 +68,7 @@ class Percent:
         return (Check(f"{name} > 0 && {name} < {_WHOLE}", message),)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Choice:
     """One of some texts. A function gives those that are registered at run time."""
 
@@ -93,7 +95,7 @@ def listed(words: tuple[str, ...]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Text:
     """A text of one shape; `words` says which. `longest` counts characters; 0 sets no limit.
 
@@ -150,7 +152,7 @@ class Flag(OwnRule):
         return bool(value)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Offered:
     """One of the numbers that AWS offers; `words` says so in Terraform's message."""
 
@@ -171,7 +173,7 @@ class Offered:
         return (Check(f"contains({json.dumps(self.allowed)}, var.{variable})", f"{variable} must be {self.words}."),)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Texts:
     """A list of texts of one shape. One reference may stand for the whole list."""
 
@@ -205,7 +207,7 @@ class Texts:
         return (*checks, filled) if self.filled else checks
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Unless:
     """A setting of a section is at most a number unless another one of it is more than 0."""
 
@@ -229,7 +231,7 @@ class Unless:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Section:
     """Settings of their own: a mapping here, an object in Terraform."""
 
@@ -253,7 +255,7 @@ class Section:
         return (*own, *(each.check(variable) for each in self.unless), *self.more)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Variables:
     """Environment variables: names to text. Those of an environment add to those of the project."""
 

@@ -5,12 +5,14 @@ A project without any gives the modules nothing: its plans stay as they are.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from stepladder.core.freeze_facts import to_json
 from stepladder.settings import locations
-from stepladder.settings.freezes import offsets
 from stepladder.settings.load import Settings
+
+if TYPE_CHECKING:
+    from stepladder.core.freeze_facts import FreezeWindow
 
 UNTOUCHED: dict[str, Any] = {"gate_alarms": []}
 """What the service module does without the setting."""
@@ -28,13 +30,20 @@ def delivery(settings: Settings, environment: str) -> dict[str, Any]:
         name: policy for name, policy in settings.promotion.policies.items() if locations.of(settings, name) == location
     }
     frozen = {name: policy.freeze for name, policy in own.items() if policy.freeze}
-    zones = {window.zone for windows in frozen.values() for window in windows} - {"UTC"}
     alarms = {name: list(policy.alarms) for name, policy in own.items() if policy.alarms}
     return {
-        **({"freezes": to_json(frozen, {zone: offsets(zone) for zone in sorted(zones)})} if frozen else {}),
+        **({"freezes": _freezes(frozen)} if frozen else {}),
         **({"gate_alarms": alarms} if alarms else {}),
         **({"require": list(settings.promotion.require)} if settings.promotion.require else {}),
     }
+
+
+def _freezes(frozen: Mapping[str, tuple[FreezeWindow, ...]]) -> str:
+    from stepladder.core.freeze_facts import to_json
+    from stepladder.settings.freezes import offsets
+
+    zones = {window.zone for windows in frozen.values() for window in windows} - {"UTC"}
+    return to_json(frozen, {zone: offsets(zone) for zone in sorted(zones)})
 
 
 def service(settings: Settings, environment: str) -> dict[str, Any]:

@@ -7,9 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from stepladder.core import schedules
 from stepladder.settings import references
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Text, hcl_text
@@ -23,7 +21,7 @@ _EXPRESSION = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Maybe:
     """A text that may be left out. Terraform gets a list of none or one.
 
@@ -52,7 +50,7 @@ class Maybe:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Keyed:
     """A text that several triggers may share. Terraform gets a map of one: the text by what it is written as.
 
@@ -78,7 +76,6 @@ def label(text: str) -> str:
     return bucket[1] if bucket else text.replace("${", "").replace("}", "")
 
 
-@dataclass(frozen=True)
 class Json:
     """Any value; the function gets it as JSON. It may be left out."""
 
@@ -94,7 +91,7 @@ class Json:
         return (Check(condition, f"{variable} must be JSON."),)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Pattern:
     """What an event must be like: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html."""
 
@@ -118,7 +115,7 @@ class Pattern:
 PATTERN = "a mapping of keys to lists of values, such as {source: [orders]}"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Patterns:
     """A list of patterns, of which an event must be like one. Lambda takes five."""
 
@@ -174,10 +171,12 @@ class ScheduleExpression:
 
     terraform_type = "string"
 
-    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
+    def read(self, key: str, value: Any, before: Any, problems: Problems) -> str:
         """See `table.Rule`."""
-        if references.passes(key, value):
+        if value == before or references.passes(key, value):  # most projects leave the default as it is
             return str(value)
+        from stepladder.core import schedules
+
         try:
             schedules.check(str(value))
         except schedules.ScheduleError as error:
@@ -224,6 +223,8 @@ class Zone:
 
 def _is_zone(name: str) -> bool:
     """Say whether a name is in the database; where the machine has none, AWS decides."""
+    from zoneinfo import ZoneInfo
+
     try:
         ZoneInfo(name)
     except (KeyError, OSError, ValueError):
@@ -232,6 +233,8 @@ def _is_zone(name: str) -> bool:
 
 
 def _has_no_zones() -> bool:
+    from zoneinfo import ZoneInfo
+
     try:
         ZoneInfo("Europe/Berlin")
     except (KeyError, OSError, ValueError):
@@ -239,7 +242,7 @@ def _has_no_zones() -> bool:
     return False
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Together:
     """Two settings of a trigger are both more than 0, or neither is."""
 
@@ -260,7 +263,7 @@ class Together:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Group:
     """Settings that belong together, and may be left out together."""
 
@@ -284,7 +287,6 @@ class Group:
         )
 
 
-@dataclass(frozen=True)
 class Cors(Group):
     """Which pages may call a URL. Browsers take no credentials from an answer to every origin."""
 

@@ -11,7 +11,7 @@ from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.load import Settings
 from stepladder.settings.table import SERVICE
 from stepladder.settings.table import variables as variables_of
-from stepladder.terraform import ci_variables, function_packages, functions, service_variables
+from stepladder.terraform import ci_variables, functions, service_variables
 from stepladder.terraform.service_variables import IMAGE
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def variables(at: Root, image_uri: str | None = None, images: Mapping[str, str] 
     if at.name == "service":
         own = service_variables.of_root(settings, env.name, at.source_dir, image_uri)
         return own | functions.images(settings, env.name, images)
+    from stepladder.terraform import function_packages
+
     return common | {
         "packages": {
             p.verb: {"key": p.key, "sha256": p.sha256}

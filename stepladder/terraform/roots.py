@@ -19,7 +19,7 @@ from stepladder.core.similar import did_you_mean
 from stepladder.settings import previews, rung_gates
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.function import FunctionSettings
-from stepladder.settings.load import Settings
+from stepladder.settings.load import DISTRIBUTIONS, Settings
 from stepladder.settings.table import SERVICE
 from stepladder.settings.table import variables as variables_of
 from stepladder.terraform import (
@@ -29,7 +29,6 @@ from stepladder.terraform import (
     functions,
     overrides,
 )
-from stepladder.terraform.distributions import TERRAFORM
 from stepladder.terraform.root_variables import (
     NO_IMAGES,
     awaits_release,
@@ -271,7 +270,7 @@ def hash_of(at: Root, *, unfinished: bool = False) -> str:
     return files.sha256_mapping(
         {
             "schema": 1,
-            **({} if distribution == TERRAFORM.name else {"distribution": distribution}),
+            **({} if distribution == DISTRIBUTIONS[0] else {"distribution": distribution}),
             "backend": backend_configuration(at),
             "code": own,
             "lock": files.sha256_file(at.lock_file),

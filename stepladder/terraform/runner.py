@@ -27,6 +27,7 @@ from stepladder.terraform import (
     initialised,
     provider_process,
     providers,
+    reference_errors,
     references,
     roots,
 )
@@ -235,7 +236,7 @@ class Runner:
         words = errors[0].brief if errors else _last_line(done)
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
         log = f"everything that Terraform said is in {self._log_file(verb)}"
-        explained = references.explain(self.at, errors, hint=log)
+        explained = reference_errors.explain(self.at, errors, hint=log)
         if explained:
             return explained
         return TerraformError(

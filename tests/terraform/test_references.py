@@ -14,7 +14,7 @@ from stepladder.core import process
 from stepladder.core.console import Console
 from stepladder.core.errors import StepladderError
 from stepladder.settings.load import Settings
-from stepladder.terraform import cli, overrides, references, roots, service_variables
+from stepladder.terraform import cli, overrides, reference_errors, roots, service_variables
 from stepladder.terraform.events import Watch
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(120)]
@@ -99,7 +99,7 @@ class Service:
 
     def error(self) -> Any:
         watch = self.run("plan", f"-var-file={self.at.tfvars}")
-        return references.explain(self.at, watch.errors, hint="")
+        return reference_errors.explain(self.at, watch.errors, hint="")
 
 
 def test_the_first_apply_evaluates_references_and_keeps_what_the_root_adds_by_hand(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from fakes.executions import StepFunctions
 from fakes.lambda_ import ACCOUNT, REGION
 
 from stepladder.commands import release_existing
-from stepladder.core import aws
+from stepladder.core import aws, cloud_clock
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.promotion import frozen
@@ -23,7 +23,6 @@ from stepladder.promotion.ladder import execution_input
 from stepladder.promotion.plan import PromotionPlan
 from stepladder.promotion.start import request
 from stepladder.promotion.subject import PromotionOptions, Subject
-from stepladder.releases import freeze_guard
 
 PLACE = {"account": ACCOUNT, "region": REGION}
 ALWAYS = {"window": "2026-01-01 - 2026-12-31", "reason": "the year's end"}
@@ -39,7 +38,7 @@ class Cloud:
 @pytest.fixture
 def when(monkeypatch: pytest.MonkeyPatch) -> Any:
     def become(text: str) -> None:
-        monkeypatch.setattr(freeze_guard.ClockReader, "read", lambda _self: Cloud(text))
+        monkeypatch.setattr(cloud_clock.ClockReader, "read", lambda _self: Cloud(text))
 
     monkeypatch.setattr(aws, "endpoint", lambda: "")
     become("2026-11-26 15:00")
