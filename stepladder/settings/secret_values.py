@@ -52,47 +52,54 @@ _PLAIN_VALUE = (
 """Values that are no secret whatever the name: nothing, a switch, a path, where a secret is, a Terraform reference."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
-_SHAPES: tuple[tuple[str, str], ...] = (
-    ("an AWS access key", r"\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
+SHAPES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("an AWS access key", ("AKIA", "ASIA", "ABIA", "ACCA"), r"\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
     (
         "a private key",
+        ("PRIVATE KEY", "PuTTY-User-Key-File-", "AGE-SECRET-KEY-1"),
         r"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File-|AGE-SECRET-KEY-1",
     ),
-    ("a token of GitHub", r"\b(gh[opusr]_[A-Za-z0-9]{20}|github_pat_[A-Za-z0-9_]{22})"),
-    ("a token of GitLab", r"\bgl(pat|dt|rt|ptt|soat|agent|cbt|ft|imt)-[\w-]{12}"),
-    ("a token of Slack", r"\bxox[abeoprs]-[A-Za-z0-9-]{6}|\bxapp-[0-9]-[A-Za-z0-9-]{6}"),
-    ("a webhook of Slack", r"hooks\.slack\.com/(services|workflows|triggers)/[A-Z0-9]{8,}/"),
-    ("a webhook of Discord", r"discord(app)?\.com/api/webhooks/[0-9]{17,}/[\w-]{60}"),
-    ("a key of Stripe", r"\b([sr]k_(live|test)_[A-Za-z0-9]{6}|whsec_[A-Za-z0-9+/]{16})"),
-    ("a key of Anthropic or OpenAI", r"\bsk-(ant-|proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20}"),
-    ("a key of Google", r"\bAIza[\w-]{30}|\bGOCSPX-[\w-]{28}|\bya29\.[\w-]{20}"),
-    ("a token of npm", r"\bnpm_[A-Za-z0-9]{20}"),
-    ("a token of PyPI", r"\bpypi-Ag[\w-]{16}"),
-    ("a key of SendGrid", r"\bSG\.[\w-]{16,}\.[\w-]{16}"),
-    ("a key of Mailgun or Mailchimp", r"\bkey-[0-9a-f]{32}\b|\b[0-9a-f]{32}-us[0-9]{1,2}\b"),
-    ("a key of Twilio", r"\bSK[0-9a-f]{32}\b"),
-    ("a token of Hugging Face", r"\bhf_[A-Za-z0-9]{20}"),
-    ("a token of HashiCorp", r"\bhv[sbr]\.[\w-]{24}|\b[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60}"),
-    ("a token of Databricks", r"\bdapi[0-9a-f]{32}"),
-    ("a token of DigitalOcean", r"\bdo[opr]_v1_[0-9a-f]{64}"),
-    ("a token of Shopify", r"\bshp(at|ca|pa|ss)_[0-9a-fA-F]{32}"),
-    ("a token of Grafana", r"\bgl(c|sa)_[A-Za-z0-9_+/=]{32}"),
-    ("a key of New Relic", r"\bNRAK-[A-Z0-9]{27}"),
-    ("a token of Square", r"\bsq0(atp|csp)-[\w-]{22}|\bEAAA[\w-]{60}"),
-    ("a token of Linear, Notion or Doppler", r"\b(lin_api_|ntn_|dp\.(pt|st|sa|ct)\.)[A-Za-z0-9]{32}"),
-    ("a token of a Telegram bot", r"\b[0-9]{8,10}:AA[\w-]{33}\b"),
-    ("a key of Azure", r"(AccountKey|SharedAccessKey|sig)=[A-Za-z0-9+/%]{40}"),
-    ("a JSON Web Token", r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+"),
-    ("a password in a URL", r"(?i)\b[a-z][a-z0-9+.-]*://[^\s/?#:@]*:(?!\$?\{)[^\s/?#@]+@"),
+    ("a token of GitHub", ("gh", "github_pat_"), r"\b(gh[opusr]_[A-Za-z0-9]{20}|github_pat_[A-Za-z0-9_]{22})"),
+    ("a token of GitLab", ("gl",), r"\bgl(pat|dt|rt|ptt|soat|agent|cbt|ft|imt)-[\w-]{12}"),
+    ("a token of Slack", ("xox", "xapp-"), r"\bxox[abeoprs]-[A-Za-z0-9-]{6}|\bxapp-[0-9]-[A-Za-z0-9-]{6}"),
+    ("a webhook of Slack", ("hooks.slack.com/",), r"hooks\.slack\.com/(services|workflows|triggers)/[A-Z0-9]{8,}/"),
+    ("a webhook of Discord", ("/api/webhooks/",), r"discord(app)?\.com/api/webhooks/[0-9]{17,}/[\w-]{60}"),
     (
-        "a password in a connection string",
-        r"(?i)(?:^|[\s;&?])(?:password|pwd)\s*=\s*(?!\$?\{)[^\s;&]+",
+        "a key of Stripe",
+        ("k_live_", "k_test_", "whsec_"),
+        r"\b([sr]k_(live|test)_[A-Za-z0-9]{6}|whsec_[A-Za-z0-9+/]{16})",
     ),
+    ("a key of Anthropic or OpenAI", ("sk-",), r"\bsk-(ant-|proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20}"),
+    ("a key of Google", ("AIza", "GOCSPX-", "ya29."), r"\bAIza[\w-]{30}|\bGOCSPX-[\w-]{28}|\bya29\.[\w-]{20}"),
+    ("a token of npm", ("npm_",), r"\bnpm_[A-Za-z0-9]{20}"),
+    ("a token of PyPI", ("pypi-",), r"\bpypi-Ag[\w-]{16}"),
+    ("a key of SendGrid", ("SG.",), r"\bSG\.[\w-]{16,}\.[\w-]{16}"),
+    ("a key of Mailgun or Mailchimp", ("key-", "-us"), r"\bkey-[0-9a-f]{32}\b|\b[0-9a-f]{32}-us[0-9]{1,2}\b"),
+    ("a key of Twilio", ("SK",), r"\bSK[0-9a-f]{32}\b"),
+    ("a token of Hugging Face", ("hf_",), r"\bhf_[A-Za-z0-9]{20}"),
+    ("a token of HashiCorp", ("hv", ".atlasv1."), r"\bhv[sbr]\.[\w-]{24}|\b[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60}"),
+    ("a token of Databricks", ("dapi",), r"\bdapi[0-9a-f]{32}"),
+    ("a token of DigitalOcean", ("_v1_",), r"\bdo[opr]_v1_[0-9a-f]{64}"),
+    ("a token of Shopify", ("shp",), r"\bshp(at|ca|pa|ss)_[0-9a-fA-F]{32}"),
+    ("a token of Grafana", ("glc_", "glsa_"), r"\bgl(c|sa)_[A-Za-z0-9_+/=]{32}"),
+    ("a key of New Relic", ("NRAK-",), r"\bNRAK-[A-Z0-9]{27}"),
+    ("a token of Square", ("sq0", "EAAA"), r"\bsq0(atp|csp)-[\w-]{22}|\bEAAA[\w-]{60}"),
+    (
+        "a token of Linear, Notion or Doppler",
+        ("lin_api_", "ntn_", "dp."),
+        r"\b(lin_api_|ntn_|dp\.(pt|st|sa|ct)\.)[A-Za-z0-9]{32}",
+    ),
+    ("a token of a Telegram bot", (":AA",), r"\b[0-9]{8,10}:AA[\w-]{33}\b"),
+    (
+        "a key of Azure",
+        ("AccountKey=", "SharedAccessKey=", "sig="),
+        r"(AccountKey|SharedAccessKey|sig)=[A-Za-z0-9+/%]{40}",
+    ),
+    ("a JSON Web Token", ("eyJ",), r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+"),
+    ("a password in a URL", ("://",), r"(?i)\b[a-z][a-z0-9+.-]*://[^\s/?#:@]*:(?!\$?\{)[^\s/?#@]+@"),
+    ("a password in a connection string", ("=",), r"(?i)(?:^|[\s;&?])(?:password|pwd)\s*=\s*(?!\$?\{)[^\s;&]+"),
 )
-"""Compiled when the first value is compared: most commands compare none."""
-_MARKS = frozenset("-_.:=")
-_SHORTEST_WORD = 20
-"""The characters of an AWS access key. No shape without one of the marks is shorter."""
+"""What a value is, texts of which such a value holds one, and its shape: compiled only for a value that holds one."""
 # 40 characters of base64 are an AWS secret key only where they are mixed: a Git commit has as many, all of them hex.
 _AWS_SECRET = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=[^0-9]*[0-9])(?!/)[A-Za-z0-9/+]{40}")
 _SHORTEST_MIX = 24
@@ -113,9 +120,10 @@ def why(name: str, value: str) -> str:
 
 def shape_of(text: str) -> str:
     """Return what a text holds that its issuer documents as a secret; empty when it holds none."""
-    if len(text) < _SHORTEST_WORD and _MARKS.isdisjoint(text):
-        return ""  # and none of the shapes is compiled
-    return next((what for what, shape in _SHAPES if re.search(shape, text)), "")
+    for what, parts, shape in SHAPES:
+        if any(part in text for part in parts) and re.search(shape, text):
+            return what
+    return ""
 
 
 def is_secret_name(name: str) -> bool:

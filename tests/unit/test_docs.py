@@ -206,7 +206,7 @@ FIRST_FILES = {
     "the table of `inv status`": "HEAD = (",
     "a setting of the function": "memory_mb",
     "a store of secrets": "class SecretStore(Protocol)",
-    "a shape of a secret's value": "_SHAPES",
+    "a shape of a secret's value": "SHAPES",
     "a setting of the image": "keep: int = setting",
     "a setting of promotion": "bake_minutes: int = setting",
     "a setting of an environment": "role_arn: str = setting",

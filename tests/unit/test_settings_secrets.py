@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stepladder.core.errors import BadInputError
 from stepladder.releases import variables as function_variables
@@ -258,6 +260,15 @@ def test_a_value_that_is_shaped_like_a_secret_is_refused_under_any_name(shape: s
     said = problems({"environment": {"HARMLESS": SHAPED[shape]}})
     assert shape in said
     assert SHAPED[shape] not in said
+
+
+@pytest.mark.parametrize(("what", "parts", "shape"), secret_values.SHAPES)
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_value_of_a_shape_is_recognised(what: str, parts: tuple[str, ...], shape: str, data: st.DataObject) -> None:
+    value = data.draw(st.from_regex(shape))
+    assert any(part in value for part in parts), what
+    assert secret_values.shape_of(value)
 
 
 @pytest.mark.parametrize(
