@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from stepladder.aws_lambda import function_url
 from stepladder.core.release_facts import short
 from stepladder.releases.plan import FOUNDATION, SERVICE, SMOKE, DeployPlan, EnvironmentState, PlannedStep
 from stepladder.releases.rung import Rung
@@ -109,4 +108,6 @@ def released(rung: Rung, done: Released, state: EnvironmentState, plan: DeployPl
 
 def _say_url(rung: Rung, url: str) -> None:
     if url:
+        from stepladder.aws_lambda import function_url
+
         rung.console.line(f"url: {function_url.shown(url)}")

@@ -44,7 +44,7 @@ from stepladder.settings.release_command import ReleaseCommandSettings
 from stepladder.settings.rules import Choice, Flag, Section, Text, listed
 from stepladder.settings.supply_chain import SupplyChainSettings
 from stepladder.settings.table import SERVICE, defaults, plain, read_section, setting
-from stepladder.settings.trigger_rules import ScheduleExpression
+from stepladder.settings.time_rules import ScheduleExpression
 from stepladder.settings.triggers import NOT_GIVEN, OldTrigger, Trigger, Triggers, old_triggers
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")

@@ -25,7 +25,6 @@ from stepladder.settings.function import FunctionSettings
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Flag, Whole
 from stepladder.settings.table import OwnRule, read_section, setting
-from stepladder.settings.trigger_settings import tables
 from stepladder.settings.triggers import URL_KINDS, Trigger, Triggers
 
 if TYPE_CHECKING:
@@ -156,6 +155,8 @@ def _triggers(settings: Settings, base: EnvironmentSettings) -> tuple[Trigger, .
     http = [each for each in settings.triggers_of(base) if each.kind in (*URL_KINDS, _HTTP_API)]
     if not http or not own.url:
         return ()
+    from stepladder.settings.trigger_settings import tables
+
     first = http[0]
     if first.kind != _HTTP_API:
         return (replace(first, name=""),)

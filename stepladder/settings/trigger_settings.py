@@ -16,6 +16,7 @@ from typing import Any
 from stepladder.core import resources, trigger_kinds
 from stepladder.settings.rules import Choice, Flag, Text, Texts, Unless, Whole
 from stepladder.settings.table import Check, Rule, checks_of, setting, settings_of
+from stepladder.settings.time_rules import ScheduleExpression, Zone
 from stepladder.settings.trigger_rules import (
     Cors,
     Group,
@@ -24,9 +25,7 @@ from stepladder.settings.trigger_rules import (
     Maybe,
     Pattern,
     Patterns,
-    ScheduleExpression,
     Together,
-    Zone,
 )
 
 

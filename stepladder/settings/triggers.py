@@ -11,14 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepladder.core import trigger_kinds
 from stepladder.core.similar import did_you_mean
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Choice
 from stepladder.settings.table import OwnRule, defaults, read_section
-from stepladder.settings.trigger_settings import tables
+
+if TYPE_CHECKING:
+    from stepladder.settings.trigger_settings import TriggerTable
 
 UNNAMED = "this"
 """The key of a trigger without a name in Terraform: that of the one trigger that a project once had."""
@@ -60,7 +62,7 @@ class OldTrigger(OwnRule):
         """See `table.Rule`."""
         if value in (None, NOT_GIVEN):
             return NOT_GIVEN
-        if isinstance(value, str) and value in tables() and value not in OLD_KINDS:
+        if isinstance(value, str) and value in _tables() and value not in OLD_KINDS:
             problems.add(key, value, f"{', '.join(OLD_KINDS)}; write `triggers: [{{kind: {value}}}]` for this one")
             return NOT_GIVEN
         return Choice(OLD_KINDS).read(key, value, None, problems)
@@ -84,6 +86,13 @@ class Triggers(OwnRule):
         return triggers
 
 
+def _tables() -> Mapping[str, TriggerTable]:
+    """Return the settings of each kind, whose rules a project without triggers doesn't need."""
+    from stepladder.settings.trigger_settings import tables
+
+    return tables()
+
+
 def _kind_of(entry: object) -> object:
     return entry.get("kind") if isinstance(entry, Mapping) and len(entry) == 1 else entry
 
@@ -93,14 +102,14 @@ def _entry(key: str, entry: object, problems: Problems) -> Trigger | None:
     if isinstance(entry, str):
         entry = {"kind": entry}
     if not isinstance(entry, Mapping) or "kind" not in entry:
-        problems.add(key, entry, f"a kind ({', '.join(tables())}), or a mapping with `kind` and its settings")
+        problems.add(key, entry, f"a kind ({', '.join(_tables())}), or a mapping with `kind` and its settings")
         return None
     given = dict(entry)
     kind, name = given.pop("kind"), given.pop("name", None)
-    if not isinstance(kind, str) or kind not in tables():
+    if not isinstance(kind, str) or kind not in _tables():
         _unknown_kind(f"{key}.kind", kind, problems)
         return None
-    table = tables()[kind]
+    table = _tables()[kind]
     settings = read_section(key, given, table.settings(), problems)
     for each in table.between:
         each.read(key, settings, problems)
@@ -109,7 +118,7 @@ def _entry(key: str, entry: object, problems: Problems) -> Trigger | None:
 
 def _unknown_kind(key: str, kind: object, problems: Problems) -> None:
     """Say which kinds there are, and what to do about any other."""
-    known = tuple(tables())
+    known = tuple(_tables())
     meant = did_you_mean(kind, known)
     allowed = f"{', '.join(known)}; {meant}" if meant else ", ".join(known)
     if kind == trigger_kinds.NONE:
@@ -188,7 +197,7 @@ def old_triggers(kind: str, schedule: str, queue: Mapping[str, Any]) -> tuple[Tr
     """Return the one trigger that `trigger`, `schedule` and `function.queue` mean."""
     if kind == trigger_kinds.NONE:
         return ()
-    settings = tables()[kind].settings()
+    settings = _tables()[kind].settings()
     given = {"schedule": {"expression": schedule}, "sqs": queue}.get(kind, {})
     return (Trigger(kind, "", replace(settings, **given)),)
 

@@ -14,7 +14,6 @@ from stepladder.core import text
 from stepladder.core.errors import BadInputError
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.load import Settings
-from stepladder.settings.trigger_rules import label
 from stepladder.terraform import module_call
 
 _KIND = "aws_s3_bucket_notification"
@@ -65,4 +64,6 @@ def _own(folder: Path) -> Iterator[tuple[str, str]]:
 
 def _label(expression: str) -> str:
     """Return an expression of Terraform as a setting that says the same is labelled."""
+    from stepladder.settings.trigger_rules import label
+
     return label(expression[1:-1] if expression.startswith('"') else f"${{{expression}}}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,14 @@ def plain(variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def text(
-    variables: Mapping[str, Any], folder: Path, defaults: Mapping[str, Any], more: Mapping[str, Any] | None = None
+    variables: Mapping[str, Any],
+    folder: Path,
+    defaults: Callable[[], Mapping[str, Any]],
+    more: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the file for a root's folder; an empty text when its variables can hold all that isn't as in `defaults`.
 
-    `more` is what else it says, as a document of its own.
+    `defaults` is called where a variable is missing. `more` is what else the file says, as a document of its own.
 
     A root that is older than a setting declares no variable for it: the module is given the value directly. Raises
     `BadInputError` when the root's own code leaves no way to give the module a value.
@@ -89,12 +92,13 @@ def later(values: Mapping[str, Any], folder: Path, module: str) -> str:
     return json.dumps({"module": {module: missing}}, indent=2, ensure_ascii=False) + "\n"
 
 
-def _late(variables: Mapping[str, Any], folder: Path, defaults: Mapping[str, Any]) -> frozenset[str]:
+def _late(variables: Mapping[str, Any], folder: Path, defaults: Callable[[], Mapping[str, Any]]) -> frozenset[str]:
     """Return the variables whose settings are set, and that the root doesn't declare."""
-    changed = {name for name, value in variables.items() if name in defaults and value != defaults[name]}
-    if not changed or not any(folder.glob("*.tf")) or any(folder.glob("*.tf.json")):
+    if not any(folder.glob("*.tf")) or any(folder.glob("*.tf.json")):
         return frozenset()
-    return frozenset(changed - module_call.variables(folder))
+    missing = variables.keys() - module_call.variables(folder)
+    unset = defaults() if missing else {}
+    return frozenset(name for name in missing if name in unset and variables[name] != unset[name])
 
 
 def _check_known(late: Iterable[str], call: module_call.ModuleCall) -> None:

@@ -195,15 +195,19 @@ def override(at: Root) -> str:
     """
     if at.name != SERVICE:
         return overrides.later(later(at), at.source_dir, at.name)
-    untouched = {
-        **variables_of(Settings(at.settings.root), SERVICE),
+    more = {} if at.settings.main else functions.without_own(at.source_dir)
+    return overrides.text(variables(at), at.source_dir, lambda: _untouched(at.settings.root), more)
+
+
+def _untouched(project: Path) -> dict[str, Any]:
+    """Return the variables of a service whose settings say nothing."""
+    return {
+        **variables_of(Settings(project), SERVICE),
         **FunctionSettings().variables,
         **earlier_roots.untouched(),
         **ci_variables.UNTOUCHED,
         **rung_gates.UNTOUCHED,
     }
-    more = {} if at.settings.main else functions.without_own(at.source_dir)
-    return overrides.text(variables(at), at.source_dir, untouched, more)
 
 
 def generated(at: Root) -> dict[str, str]:
