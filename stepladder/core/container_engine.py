@@ -25,6 +25,8 @@ _SECONDS = 2.0
 _MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 _architectures: dict[str, str] = {}
 """Those of the engines that were found, by address."""
+_versions: dict[str, str | None] = {}
+"""Those of the API that engines answered, by address."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,14 @@ def api_version() -> str | None:
 
     The SDK asks by `/version` each time a client is made, for which an engine starts three programs; this is `/_ping`.
     """
-    target = urlsplit(address())
+    host = address()
+    target = urlsplit(host)
     try:
-        return _answer(target, "/_ping")[0].get("Api-Version") if _is_plain(target) else None
+        if host not in _versions and _is_plain(target):
+            _versions[host] = _answer(target, "/_ping")[0].get("Api-Version")
     except (OSError, ValueError, http.client.HTTPException):
         return None
+    return _versions.get(host)
 
 
 def _info(host: str) -> Mapping[str, Any]:

@@ -62,12 +62,13 @@ def ensure(
     Raises `NotReadyError` when it can't be had, `RefusedError` when it is made for another architecture.
     """
     reference, error = source.reference, None
-    if pull or not holds(engine, reference, architecture):
+    image = None if pull else _image(engine, reference)
+    if image is None or _architecture(image) != architecture:
         error = _pull(engine, source, architecture, progress)
         if error and not pull and holds(engine, source.name, architecture):
             # The digest is known but can't be fetched: what lies here under the plain name will do
             reference, error = source.name, None
-    image = _image(engine, reference)
+        image = _image(engine, reference)
     if image is None or (error and _architecture(image) == architecture):
         raise error or missing(source.name, "it was pulled and is gone")
     if _architecture(image) != architecture:

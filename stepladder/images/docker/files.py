@@ -104,15 +104,23 @@ class _Inside:
         return False
 
     def sources(self, module: str) -> list[tuple[str, str, bytes]]:
-        """Return the files of a module that the context has too: where each lies, its path for Python, and its text."""
+        """Return the files of a module that the context has too: where each lies, its path for Python, and its text.
+
+        One in the task root keeps Python from any further folder, unless its package may be spread over several.
+        """
         ends = [
             end for end in (f"{module}.py", f"{module}/__init__.py") if any(o.endswith(f"/{end}") for o in self._own)
         ]
+        top, _, inner = module.partition("/")
+        is_whole = not inner or any(path.endswith(f"/{top}/__init__.py") for path in self._own)
         contents: list[tuple[str, str, bytes]] = []
-        for path, end in ((f"{folder}/{end}", end) for folder in self._searched for end in ends):
-            if data := self._archive(f"/{path}"):
-                with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-                    contents += [(path, end, file.read()) for member in tar if (file := tar.extractfile(member))]
+        for folder in self._searched:
+            for path, end in ((f"{folder}/{end}", end) for end in ends):
+                if data := self._archive(f"/{path}"):
+                    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+                        contents += [(path, end, file.read()) for member in tar if (file := tar.extractfile(member))]
+            if contents and is_whole:
+                break
         return contents
 
     def _archive(self, path: str) -> bytes:
