@@ -55,7 +55,12 @@ def demo(_context, output=".stepladder/demo"):
 def bench(_context, only="", rounds=7, write=False):
     """Measure stepladder beside its peers on this machine, and write what was found to the documentation."""
     argv = ["python", "benchmarks/run.py", "--only", only, "--rounds", str(rounds), *(["--write"] if write else [])]
-    must(argv, ROOT, timeout=14400, failed="a goal is missed, or something could not be measured")
+    must(
+        argv,
+        ROOT,
+        timeout=14400,
+        failed="a goal is missed, or something could not be measured: what stands above says which",
+    )
 
 
 @task(

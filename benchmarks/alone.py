@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import progress
 from tables import ROUNDS, Table
 
 from stepladder.core.console import Console
+from stepladder.core.errors import ExitCode
 
 
 def print_tables(measure: Callable[[Path, int], Iterator[Table]]) -> None:
@@ -53,4 +55,8 @@ def main(name: str, rounds: int, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's job in the background ignores it
+    try:
+        main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)

@@ -26,6 +26,7 @@ import record
 from tables import ROUNDS, Goal, Row, Table
 
 from stepladder.core.console import Console
+from stepladder.core.errors import ExitCode
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -119,15 +120,25 @@ def ended(name: str, rounds: int, output: Path) -> str:
     return "" if not child.returncode else next(filter(None, last), f"exit code {child.returncode}")
 
 
+def _chosen(given: str, parser: argparse.ArgumentParser) -> list[str]:
+    """Return the parts that `--only` names; end with exit code 2 for what is none."""
+    names = [name.strip() for name in given.split(",")] if given else []
+    if unknown := sorted(set(names) - set(PARTS)):
+        parser.error(f"there is no part {', '.join(map(repr, unknown))}; there are {', '.join(PARTS)}")
+    return names
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measure everything on this machine in one run.")
     parser.add_argument("--only", default="", help=f"of {', '.join(PARTS)}, separated by commas")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs of each that are counted")
     parser.add_argument("--write", action="store_true", help="write the documentation of a part or a trial, too")
     given = parser.parse_args()
-    chosen = [name for name in given.only.split(",") if name]
-    if unknown := set(chosen) - set(PARTS):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    chosen = _chosen(given.only, parser)
     if given.rounds < 1:
         parser.error("--rounds is 1 or more")
-    sys.exit(main(chosen, given.rounds, write=given.write))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's job in the background ignores it
+    try:
+        sys.exit(main(chosen, given.rounds, write=given.write))
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)

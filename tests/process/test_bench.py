@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
+import asking
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +29,7 @@ def measure(work, rounds):
 def part(tmp_path, monkeypatch):
     """Write a part of the benchmarks, and measure it."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # one that is killed leaves its folder
 
     def measured(source):
         (tmp_path / "made_up_part.py").write_text(source)
@@ -47,6 +52,30 @@ def test_a_part_that_fails_leaves_what_it_had_and_a_missed_goal(part):
     assert ended.error == "RuntimeError: no engine"
     assert "no engine" in tables[1].text()
     assert any(goal.missed for goal in tables[1].goals)
+
+
+@pytest.mark.parametrize("only", ["nonsense", "commands,nonsense", ",", "commands,"])
+def test_what_is_no_part_measures_nothing(only):
+    argv = [sys.executable, str(ROOT / "benchmarks" / "run.py"), "--only", only]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "there is no part" in done.stderr
+
+
+def test_an_interrupt_ends_a_part_that_a_script_started_in_the_background(tmp_path):
+    (tmp_path / "made_up_part.py").write_text(
+        f"import pathlib, time\n\n\ndef measure(work, _rounds):\n"
+        f"    pathlib.Path({str(tmp_path / 'work')!r}).write_text(str(work))\n    time.sleep(600)\n    yield\n"
+    )
+    argv = [sys.executable, str(ROOT / "benchmarks" / "alone.py"), "made_up_part", "1", str(tmp_path / "tables")]
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *argv]
+    with subprocess.Popen(ignoring, env={**os.environ, "PYTHONPATH": str(tmp_path)}, stderr=subprocess.PIPE) as child:
+        asking.until((tmp_path / "work").is_file, bool)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert b"Traceback" not in err
+    assert not Path((tmp_path / "work").read_text()).exists()
 
 
 def test_a_part_that_hangs_is_ended_with_what_it_started(part, tmp_path, monkeypatch):
