@@ -24,6 +24,9 @@ MAIN = "change"
 """The table whose figure the README has."""
 FAULTS = "toughness"
 """The table that is drawn as a grid."""
+LEGEND = (
+    "Green, of every tool: it converges, or it refuses with the cause and leaves what was live. Red: anything else."
+)
 DETAILS = "toughness-details"
 """The table of the same runs in figures, which is not drawn."""
 HEAD = """# Benchmarks
@@ -92,7 +95,7 @@ def page(made: Record) -> str:
         for goal in table.goals
     ]
     parts = [HEAD.format(about=about(made)), _table(("table", "goal", "measured", ""), goals)]
-    parts += [section(table) for table in made.tables]
+    parts += [section(table, made.rounds) for table in made.tables]
     parts += ["\n## Where it was made\n\n", _table(("", ""), [*made.machine.items(), *made.versions.items()])]
     parts += ["\nThe load average of a minute, before and after each part:\n\n"]
     loads = [
@@ -109,7 +112,7 @@ def about(made: Record) -> str:
     lines = [
         f"Made on {at}, in one run on one machine, which took {made.seconds / 60:.1f} minutes.",
         f"Measured was commit `{made.commit[:12]}`{changed}.",
-        f"Runs of each that are counted: {made.rounds}, unless a table says otherwise.",
+        f"Runs of each that are counted: {made.rounds}, unless it says otherwise below a table.",
     ]
     if not made.whole or made.rounds == 1:
         lines += ["**This was a trial**, not a whole run: the figures show little."]
@@ -121,8 +124,8 @@ def outcome(met: bool, needs: str) -> str:
     return "met" if met else f"not met; it needs {needs}" if needs else "**missed**"
 
 
-def section(table: Table) -> str:
-    """Return a table with its picture; its goals stand in a table of their own."""
+def section(table: Table, rounds: int) -> str:
+    """Return a table with its picture; its goals stand in a table of their own. `rounds` is what the record says."""
     shown = ""
     if picture(table, "light"):
         name = f"../pictures/bench-{table.name}"
@@ -132,9 +135,20 @@ def section(table: Table) -> str:
 </picture>
 
 """
-    notes = "".join(f"* {note}\n" for note in table.notes)
+    legend = (LEGEND,) if table.name == FAULTS else ()
+    notes = "".join(f"* {note}\n" for note in (*legend, *table.notes, *fewer(table, rounds)))
     rows = [row.cells for row in table.rows]
     return f"\n## {table.title}\n\n{shown}{_table(table.head, rows)}{chr(10) + notes if notes else ''}"
+
+
+def fewer(table: Table, rounds: int) -> list[str]:
+    """Say which figures are of other than `rounds` runs; nothing of the faults, whose table says so of all cells."""
+    counts: dict[int, list[str]] = {}
+    for row in table.rows if table.name != DETAILS else ():
+        runs = len(row.values.get("seconds") or ())
+        if runs and runs != rounds:
+            counts.setdefault(runs, []).append(f"`{', '.join(row.cells[: 2 if 'size' in row.values else 1])}`")
+    return [f"Counted runs: {count} of {', '.join(names)}." for count, names in sorted(counts.items())]
 
 
 def picture(table: Table, theme: str) -> str:

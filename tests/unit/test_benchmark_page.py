@@ -139,3 +139,8 @@ def test_no_picture_is_left_of_a_table_that_is_gone():
     drawn = {path.name for path in benchmark_page.documents() if path.suffix == ".svg"}
     assert {path.name for path in benchmark_page.PICTURES.glob("bench-*")} == drawn
     assert FILE.is_file()
+
+
+def test_figures_of_fewer_runs_say_so(made):
+    (noted,) = [line for line in benchmark_page.page(made).splitlines() if line.startswith("* Counted runs: 1 ")]
+    assert noted == "* Counted runs: 1 of `other`."
