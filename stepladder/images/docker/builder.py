@@ -31,10 +31,10 @@ class DockerBuilder:
         from stepladder.images.base import usable
 
         with ThreadPoolExecutor(1, thread_name_prefix="engine") as pool:
-            asked = pool.submit(container_engine.find)
+            description = pool.submit(container_engine.find)
             import docker  # noqa: F401 - while an engine describes itself: 30 ms and 10
 
-            engine = asked.result()
+            engine = description.result()
         if engine is None or (job.local_cloud and not engine.is_local):
             reason = usable.why_not(engine, job.settings, local_cloud=job.local_cloud)
             raise NotReadyError(
