@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from typing import Any
 
@@ -10,6 +11,7 @@ from fakes import image_project as project
 from fakes.image_harness import ImageHarness
 
 from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.core.retry import RegistryError
 from stepladder.images import pipeline
 
 
@@ -102,6 +104,19 @@ def test_files_that_change_while_the_image_is_built_are_not_pushed_as_what_they_
     with pytest.raises(StepladderError, match="function/ changed while the image was built"):
         harness.prepare()
     assert harness.tags == before
+
+
+def test_a_layer_that_was_damaged_on_this_machine_is_made_again(harness: ImageHarness) -> None:
+    harness.write({"function/app/weights": "1" * (9 << 20), "function/app/more": "2" * (9 << 20)})
+    before = harness.prepare()
+    for path in (harness.settings.build_dir / "cache" / "blobs").iterdir():
+        path.write_bytes(b"0" * path.stat().st_size)
+    harness.registry.store.clear(harness.registry.key())
+    for _ in range(3):
+        with contextlib.suppress(RegistryError):
+            assert harness.prepare().digest == before.digest
+            return
+    pytest.fail("it stays damaged")
 
 
 def test_a_tag_with_other_content_is_refused_before_anything_is_built(

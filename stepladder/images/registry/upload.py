@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import threading
@@ -54,11 +55,34 @@ def _push(registry: RegistryClient, repository: str, blob: Blob, progress: Progr
     mounted = blob.mount_from and _mount(registry, repository, blob)
     if not mounted:
         send = _whole if blob.size <= _MONOLITHIC else _resumable
-        send(registry, repository, blob, blob.local(), _Gauge(progress))
+        source = blob.local()
+        try:
+            send(registry, repository, blob, source, _Gauge(progress))
+        except RegistryError as error:
+            if isinstance(source, Path) and _discarded(source, blob.digest):
+                raise _damaged(blob, error.status) from error
+            raise
     # A registry that lost or damaged the blob is found out here, not at the manifest.
     if not registry.has_blob(repository, blob.digest):
         raise RegistryError(f"{registry.host} took the blob {blob.digest} but doesn't have it")
     return True
+
+
+def _discarded(file: Path, digest: str) -> bool:
+    """Remove a file that doesn't have the digest which it was kept under; say whether it was one."""
+    with file.open("rb") as content:
+        if f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}" == digest:
+            return False
+    file.unlink(missing_ok=True)
+    return True
+
+
+def _damaged(blob: Blob, status: int) -> RegistryError:
+    return RegistryError(
+        f"the layer {blob.digest[:19]} was damaged on this machine, and was removed",
+        hint="run the same command again: it is made again",
+        status=status,
+    )
 
 
 def _mount(registry: RegistryClient, repository: str, blob: Blob) -> bool:
