@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
@@ -44,6 +45,7 @@ class Metrics:
         self._clock = clock
         self._lock = threading.Lock()
         self._points: dict[MetricKey, list[Point]] = {}  # each metric's by time
+        self._changes: Counter[MetricKey] = Counter()
 
     def put(  # noqa: PLR0913 - PutMetricData's own fields
         self,
@@ -64,6 +66,7 @@ class Metrics:
         with self._lock:
             points = self._points.setdefault(key, [])
             bisect.insort_right(points, point, key=_TIME)
+            self._changes[key] += 1
             if len(points) % 1000 == 0:
                 del points[: bisect.bisect_left(points, self._clock.now() - KEEP, key=_TIME)]
 
@@ -73,6 +76,10 @@ class Metrics:
             points = self._points.get(key, [])
             first = bisect.bisect_left(points, start, key=_TIME)
             return points[first : bisect.bisect_left(points, end, first, key=_TIME)]
+
+    def changes(self, keys: Iterable[MetricKey]) -> int:
+        """Return a number that grows with each point that one of the metrics gets, whatever its time."""
+        return sum(self._changes[key] for key in keys)
 
     def keys(self, account: str, region: str) -> list[MetricKey]:
         """Return the metrics of one account and region."""
@@ -88,3 +95,4 @@ class Metrics:
         """Take back what `dump` returned."""
         with self._lock:
             self._points = {k: sorted(v, key=_TIME) for k, v in saved}
+            self._changes.update(self._points.keys())

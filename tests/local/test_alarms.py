@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from localcloud.clock import CloudClock
 from localcloud.metrics import Metrics, Point
-from localcloud.services.cloudwatch.evaluation import evaluate, statistic_of
+from localcloud.services.cloudwatch.evaluation import evaluate, holds_until, statistic_of
 from localcloud.services.cloudwatch.metric_math import ExpressionError
 from localcloud.services.cloudwatch.metric_math import evaluate as calculate
 from localcloud.services.cloudwatch.model import Alarm
@@ -88,7 +88,11 @@ def test_an_alarm_counts_breaches_and_treats_gaps_as_told(data: str, given: dict
     for back, what in enumerate(reversed(data), start=1):
         if what != "-":
             metrics.put("n", "m", {}, float(what == "X"), timestamp=now - 60 * back + 5, account="1", region="r")
-    assert evaluate(alarm_of(**given), metrics, now + 30)[0] == state
+    alarm = alarm_of(**given)
+    assert evaluate(alarm, metrics, now + 30)[0] == state
+    until = holds_until(alarm, metrics, now + 30)
+    assert until == (float("inf") if data == "-----" else now + 60)
+    assert evaluate(alarm, metrics, min(until, now + 1e7) - 1) == evaluate(alarm, metrics, now + 30)
 
 
 def test_a_percentile_alarm_looks_at_the_slow_ones() -> None:
@@ -241,6 +245,20 @@ def test_metrics_are_read_back_as_statistics_and_as_queries(cloud: Any) -> None:
         **window,
     )["MetricDataResults"]
     assert [(r["Id"], r["Values"]) for r in results] == [("double", [18.0])]
+
+
+@pytest.mark.cloud
+def test_late_data_of_a_period_that_was_evaluated_is_not_overlooked(fast: Any) -> None:
+    cloudwatch = fast.client("cloudwatch")
+    metric = {"Namespace": "Test/Late", "MetricName": "Errors"}
+    limit = {"ComparisonOperator": "GreaterThanThreshold", "Threshold": 4.0, "EvaluationPeriods": 1}
+    cloudwatch.put_metric_alarm(AlarmName="alarm-late", **metric, **limit, Statistic="Sum", Period=86400)
+    yesterday = datetime.fromtimestamp(fast.info.request("clock")["now"], UTC) - timedelta(days=1)
+    for value, expected in ((3.0, "OK"), (2.0, "ALARM")):
+        data = {"MetricName": metric["MetricName"], "Timestamp": yesterday, "Value": value}
+        cloudwatch.put_metric_data(Namespace=metric["Namespace"], MetricData=[data])
+        wait_for(lambda: state(cloudwatch, "alarm-late"), expected)
+    cloudwatch.delete_alarms(AlarmNames=["alarm-late"])
 
 
 @pytest.mark.cloud

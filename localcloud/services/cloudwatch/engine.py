@@ -8,16 +8,29 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from localcloud.cloud import Cloud, ServiceError
 from localcloud.events import emit
+from localcloud.metrics import MetricKey
 from localcloud.scoped_store import ScopedStore
 from localcloud.services.cloudwatch import evaluation, metric_math
 from localcloud.services.cloudwatch.model import ALARM, NO_DATA, OK, Alarm
 from localcloud.services.cloudwatch.store import AlarmRegion
 
 TICK = 10.0  # cloud seconds between evaluations; AWS takes a minute
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """What an alarm's state was found by, and until when nothing but a new point can change it."""
+
+    given: Mapping[str, Any]
+    state: str
+    keys: tuple[MetricKey, ...]
+    changes: int
+    until: float
 
 
 class AlarmEngine:
@@ -28,6 +41,7 @@ class AlarmEngine:
         self.regions = regions
         self._stop = threading.Event()
         self._wake = threading.Event()
+        self._evaluated: dict[str, _Evaluated] = {}  # by the alarm's ARN
         cloud.on_stop(self._stop.set)
         threading.Thread(target=self._loop, daemon=True, name="alarms").start()
 
@@ -52,12 +66,29 @@ class AlarmEngine:
         now = self._cloud.clock.now()
         if now < alarm.forced_until:
             return
+        if self._is_current(alarm, now):
+            return
+        given, metrics = alarm.given, self._cloud.metrics
+        keys = evaluation.metric_keys(alarm)
+        changes, until = metrics.changes(keys), evaluation.holds_until(alarm, metrics, now)  # before the points
         try:
-            state, reason = evaluation.evaluate(alarm, self._cloud.metrics, now)
+            state, reason = evaluation.evaluate(alarm, metrics, now)
         except metric_math.ExpressionError as error:
             state, reason = NO_DATA, str(error)
         if state != alarm.state:
             self.move(region, alarm, state, reason)
+        self._evaluated[alarm.arn] = _Evaluated(given, state, keys, changes, until)
+
+    def _is_current(self, alarm: Alarm, now: float) -> bool:
+        """Say whether to evaluate an alarm would change nothing: a cloud has many that nothing happens to."""
+        last = self._evaluated.get(alarm.arn)
+        return (
+            last is not None
+            and now < last.until
+            and last.given is alarm.given
+            and last.state == alarm.state
+            and last.changes == self._cloud.metrics.changes(last.keys)
+        )
 
     def move(self, region: AlarmRegion, alarm: Alarm, state: str, reason: str) -> None:
         """Set an alarm's state. A change is noted, sent as an event, and starts the alarm's actions."""

@@ -51,6 +51,29 @@ def evaluate(alarm: Alarm, metrics: Metrics, now: float) -> tuple[str, str]:
     return state, reason
 
 
+def metric_keys(alarm: Alarm) -> tuple[MetricKey, ...]:
+    """Return the metrics that an alarm reads."""
+    stats = [(q.get("AccountId") or alarm.account, q["MetricStat"]["Metric"]) for q in _stats(alarm.given)]
+    named = [] if alarm.given.get("Metrics") else [(alarm.account, alarm.given)]
+    return tuple(metric_key(account, alarm.region, metric) for account, metric in [*stats, *named])
+
+
+def holds_until(alarm: Alarm, metrics: Metrics, now: float) -> float:
+    """Return until when `evaluate` at any time from `now` on gives the same, if no metric of the alarm gets a point.
+
+    That is the end of the present period, or for ever where no point is left that a later one could read.
+    """
+    period = alarm.period
+    begun = math.floor(now / period) * period
+    oldest = float(begun - period * (int(alarm.given["EvaluationPeriods"]) + EXTRA_PERIODS))
+    is_idle = not any(metrics.points(key, oldest, math.inf) for key in metric_keys(alarm))
+    return math.inf if is_idle else float(begun + period)
+
+
+def _stats(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [query for query in settings.get("Metrics") or () if "MetricStat" in query]
+
+
 def _decide(current: str, breaching: int, present: int, missing: int, periods: int, needed: int, treatment: str) -> str:
     if missing and treatment == "breaching":
         breaching += missing
