@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib
 import importlib.util
 import json
@@ -183,10 +184,13 @@ def _configure_moto(port: int) -> None:
     os.environ["MOTO_EVENTS_INVOKE_HTTP"] = "false"
     os.environ.setdefault("AWS_ACCESS_KEY_ID", "123456789012")
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
+    from moto.core import utils
     from moto.core.config import default_user_config
 
     default_user_config["iam"] = {"load_aws_managed_policies": False}  # the iam service adds those that are named
     default_user_config["lambda"] = {"use_docker": False}
+    # One of each for all services: a new one lists botocore's folders again, which takes as long as to read a model.
+    vars(utils).update(create_loader=functools.cache(utils.create_loader), Session=functools.cache(utils.Session))
 
 
 def _install(cloud: Cloud) -> None:
