@@ -129,7 +129,6 @@ def project(request, cloud, tmp_path):
     old = released.clone(request.param, tmp_path / request.param)
     alien = ("AWS_", "INVOKE_", "TF_VAR_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(alien)} | cloud.env
-    env["GOGC"] = "400"  # as this code has it; an older one's Terraform takes as long as it does
     (tmp_path / "tasks.py").write_text(TASKS)
     project = Project(tmp_path, old, env)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -50,8 +50,7 @@ def eventually(read: Callable[[], Any], expected: Any) -> None:
 
 def notes_api(shell: Shell, env: str, word: str) -> None:
     """Write a note over HTTP and read it back."""
-    outputs = shell.record(f"tf.output --env {env}")
-    url = outputs["function_url"].rstrip("/")
+    url = shell.outputs(env)["function_url"].rstrip("/")
 
     def ask(path: str, body: dict[str, str] | None = None) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode()
@@ -69,7 +68,7 @@ def notes_api(shell: Shell, env: str, word: str) -> None:
 
 def order_worker(shell: Shell, env: str, word: str) -> None:
     """Send orders, twice the same and one that can't be stored."""
-    queue = shell.record(f"tf.output --env {env}")["queue_url"]
+    queue = shell.outputs(env)["queue_url"]
     sqs, dynamodb = shell.client("sqs"), shell.client("dynamodb")
     orders = [("good", "3.50"), ("good", "3.50"), ("bad", "-1")]
     for name, total in orders:

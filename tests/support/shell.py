@@ -37,6 +37,7 @@ class Shell:
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder = folder
         self.locations: dict[str, tuple[str, str]] = {}
+        self._outputs: dict[str, dict[str, Any]] = {}
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)} | env
 
     def new(self, answers: dict[str, Any]) -> None:
@@ -86,6 +87,12 @@ class Shell:
     def statuses(self) -> dict[str, dict[str, Any]]:
         """Return what each environment serves."""
         return {row["environment"]: row for row in self.record("status")}
+
+    def outputs(self, environment: str) -> dict[str, Any]:
+        """Return Terraform's outputs of an environment, read once: no later deploy changes what a caller needs."""
+        if environment not in self._outputs:
+            self._outputs[environment] = self.record(f"tf.output --env {environment}")
+        return self._outputs[environment]
 
     def edit(self, change: Any) -> None:
         """Change the handler."""
