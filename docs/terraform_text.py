@@ -198,7 +198,7 @@ def _aligned(lines: str) -> str:
 def _trigger_checks() -> tuple[Check, ...]:
     """Return what holds for the names, between triggers, and for each."""
     kinds = "values(var.triggers)"
-    shaped = f'can(regex("^{NAME.pattern}$", name)) && length(name) <= {LONGEST_NAME}'
+    shaped = f'can(regex("^{NAME}$", name)) && length(name) <= {LONGEST_NAME}'
     names = f'flatten([for kind in {kinds} : [for name in keys(kind) : name if name != "{UNNAMED}"]])'
     urls = " + ".join(f"length(var.triggers.{kind})" for kind in URL_KINDS)
     return (

@@ -14,7 +14,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-_BELOW_A_PATH = re.compile(
+_BELOW_A_PATH = (
     r"http://(?:127\.0\.0\.1|localhost):(?P<port>\d+)"
     r"/(?:_url/(?P<function>[a-z0-9]{32})|_api/(?P<api>[a-z0-9]{8,10}))/"
 )
@@ -26,7 +26,7 @@ Resolver = Callable[[str, int], list[str]]
 
 def shown(url: str, resolve: Resolver | None = None) -> str:
     """Return the address to print: the local cloud's own name for the function where that resolves, else `url`."""
-    match = _BELOW_A_PATH.fullmatch(url)
+    match = re.fullmatch(_BELOW_A_PATH, url)
     if not match:
         return url
     function, port = match["function"], match["port"]

@@ -8,14 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_TEXT = re.compile(
-    r"(START|END|REPORT) RequestId: |INIT_START Runtime Version: |INIT_REPORT Init Duration: |XRAY TraceId: "
-)
-_STACK = re.compile(
-    r"(?:\A|(?<=[\r\n]))(?:Traceback \(most recent call last\):[\r\n]+(?=\xa0)|\xa0[^\r\n]*(?:[\r\n]+|\Z))"
-)
-_METRIC = re.compile(r"\t(Duration|Memory Size|Max Memory Used|Init Duration): ([\d.]+) (?:ms|MB)")
-_STATUS = re.compile(r"\tStatus: (\w+)")
+_TEXT = r"(START|END|REPORT) RequestId: |INIT_START Runtime Version: |INIT_REPORT Init Duration: |XRAY TraceId: "
+_STACK = r"(?:\A|(?<=[\r\n]))(?:Traceback \(most recent call last\):[\r\n]+(?=\xa0)|\xa0[^\r\n]*(?:[\r\n]+|\Z))"
+_METRIC = r"\t(Duration|Memory Size|Max Memory Used|Init Duration): ([\d.]+) (?:ms|MB)"
+_STATUS = r"\tStatus: (\w+)"
 _NAMES = {
     "Duration": "durationMs",
     "Memory Size": "memorySizeMB",
@@ -30,7 +26,7 @@ def lines(log: str, *, whole: bool = False) -> list[str]:
     The answer of the call has the same stack. Lambda's Python runtime indents it by no-break spaces in the log, which
     a logger's own tracebacks aren't. `whole` leaves everything.
     """
-    text = log if whole else _STACK.sub("", log)
+    text = log if whole else re.sub(_STACK, "", log)
     return [line for each in text.splitlines() if (line := shown(each, whole=whole))]
 
 
@@ -47,19 +43,19 @@ def shown(line: str, *, whole: bool = False) -> str:
     kind, record = _platform(line)
     if kind:
         return _summary(_numbers(record["metrics"]), str(record.get("status", ""))) if kind == "platform.report" else ""
-    if not _TEXT.match(line):
+    if not re.match(_TEXT, line):
         return line
     if not line.startswith("REPORT"):
         return ""
-    status = _STATUS.search(line)
-    metrics = _numbers({_NAMES[name]: value for name, value in _METRIC.findall(line)})
+    status = re.search(_STATUS, line)
+    metrics = _numbers({_NAMES[name]: value for name, value in re.findall(_METRIC, line)})
     # a function may print such a line too
     return _summary(metrics, status[1] if status else "") if "durationMs" in metrics else line
 
 
 def is_platform(line: str) -> bool:
     """Say whether Lambda wrote a line of plain text itself, around those of the function."""
-    return _TEXT.match(line) is not None
+    return re.match(_TEXT, line) is not None
 
 
 def _failure(line: str) -> str:

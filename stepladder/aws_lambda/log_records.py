@@ -31,16 +31,14 @@ _COMMON = frozenset(
 )
 """Keys that loggers write beside what somebody wanted to say."""
 _REQUEST = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_LOGGER = re.compile(
-    rf"\[(?P<level>[A-Z]+)\](?:\t\S+\t(?P<request>{_REQUEST})?\t| +)(?P<message>.*)", re.DOTALL
-)  # "[ERROR]\t<time>\t<request id>\t<message>", and "[ERROR] <type>: <message>" of what the handler raised
-_FAILED = re.compile(
-    rf"\S+ (?P<first>{_REQUEST}) (?P<timeout>Task timed out .*)"
-    rf"|RequestId: (?P<second>{_REQUEST}) (?P<error>Error: .*)",
-    re.DOTALL,
+_LOGGER = rf"(?s)\[(?P<level>[A-Z]+)\](?:\t\S+\t(?P<request>{_REQUEST})?\t| +)(?P<message>.*)"
+"""`[ERROR]\\t<time>\\t<request id>\\t<message>`, and `[ERROR] <type>: <message>` of what the handler raised."""
+_FAILED = (
+    rf"(?s)\S+ (?P<first>{_REQUEST}) (?P<timeout>Task timed out .*)"
+    rf"|RequestId: (?P<second>{_REQUEST}) (?P<error>Error: .*)"
 )
-_PLATFORM_REQUEST = re.compile(rf"\A\w+ RequestId: ({_REQUEST})")
-_VERSION = re.compile(r"\[(\$LATEST|\d+)\]")
+_PLATFORM_REQUEST = rf"\A\w+ RequestId: ({_REQUEST})"
+_VERSION = r"\[(\$LATEST|\d+)\]"
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class LogLine:
 
 def version_of(stream: str) -> str:
     """Return the version that a log stream's name holds: `2026/11/26/[12]0a1b...`; empty for another name."""
-    match = _VERSION.search(stream)
+    match = re.search(_VERSION, stream)
     return match[1] if match else ""
 
 
@@ -104,16 +102,16 @@ def parse(text: str) -> LogLine:
     if document := _document(text):
         return _platform(document) or _structured(document, text)
     if log_lines.is_platform(text):
-        request = _PLATFORM_REQUEST.match(text)
+        request = re.match(_PLATFORM_REQUEST, text)
         failed = re.search(r"\b(?:Status: (?!success)\w+)", text) is not None
         shown = log_lines.shown(text) or (text.replace("\t", "  ") if failed else "")
         return LogLine(
             0, "", shown, "ERROR" if failed else "", (), request[1] if request else "", is_error=failed, platform=True
         )
-    if match := _FAILED.fullmatch(text):
+    if match := re.fullmatch(_FAILED, text):
         request_id = match["first"] or match["second"]
         return LogLine(0, "", match["timeout"] or match["error"], "ERROR", (), request_id, is_error=True)
-    match = _LOGGER.fullmatch(text)
+    match = re.fullmatch(_LOGGER, text)
     level, request_id = (match["level"], match["request"] or "") if match else ("", "")
     message, stack = split(match["message"] if match else text)
     is_error = level in _ERRORS or bool(stack)

@@ -21,9 +21,9 @@ from stepladder.collections.usage import explained_by, no_environment
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean, nearest
 
-_UNKNOWN = re.compile(r"No idea what (?P<token>.+) is!", re.DOTALL)
-_NO_VALUE = re.compile(r"Flag <Argument: (?P<name>[\w-]+).*> needed value")
-_NOT_A_NUMBER = re.compile(r"(?:invalid literal for int\(\)|could not convert string to float).*: (?P<value>['\"].*)")
+_UNKNOWN = r"(?s)No idea what (?P<token>.+) is!"
+_NO_VALUE = r"Flag <Argument: (?P<name>[\w-]+).*> needed value"
+_NOT_A_NUMBER = r"(?:invalid literal for int\(\)|could not convert string to float).*: (?P<value>['\"].*)"
 
 _VALUES_BY_INPUT = ("inv secrets.set", "inv secrets.rotate")
 """Commands that read a secret's value from standard input: a word too many may be that value."""
@@ -70,7 +70,7 @@ class Program(invoke.Program):
         except invoke.ParseError as error:
             self._end(self._explain(str(error), error.context))
         except ValueError as error:  # Invoke's int() or float() of a flag's value
-            match = _NOT_A_NUMBER.fullmatch(str(error))
+            match = re.fullmatch(_NOT_A_NUMBER, str(error))
             if not match:
                 raise
             self._end(self._no_number(str(ast.literal_eval(match["value"]))))
@@ -83,7 +83,7 @@ class Program(invoke.Program):
 
     def _explain(self, message: str, context: Any) -> BadInputError:
         """Return our words for Invoke's; its own where we have none."""
-        unknown, lacking = _UNKNOWN.fullmatch(message), _NO_VALUE.match(message)
+        unknown, lacking = re.fullmatch(_UNKNOWN, message), re.match(_NO_VALUE, message)
         command = self._typed(context) if getattr(context, "name", None) else ""
         if unknown:
             token = str(ast.literal_eval(unknown["token"]))

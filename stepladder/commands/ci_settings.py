@@ -23,8 +23,8 @@ from stepladder.settings.load import Settings
 
 _GITHUB_HOST = "github.com"
 _DEADLINE = 20.0
-_INDENTED = re.compile(r"^([ ]+)[^\s#]", re.MULTILINE)
-_BEGINNING = re.compile(r"^\ufeff?stepladder:[ \t]*(?:#[^\r\n]*)?(?=\r?$)", re.MULTILINE)
+_INDENTED = r"(?m)^([ ]+)[^\s#]"
+_BEGINNING = r"(?m)^\ufeff?stepladder:[ \t]*(?:#[^\r\n]*)?(?=\r?$)"
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ def write(root: Path, proposal: Proposal) -> Path:
     text.read(path, where=str(path))  # refuses what isn't UTF-8
     content = path.read_bytes().decode("utf-8", "replace")  # with the ends of its lines as they are
     newline = "\r\n" if "\r\n" in content else "\n"
-    beginning = _BEGINNING.search(content)
-    first = _INDENTED.search(content, beginning.end()) if beginning else None
+    beginning = re.search(_BEGINNING, content)
+    first = re.compile(_INDENTED).search(content, beginning.end()) if beginning else None
     added = newline.join(proposal.lines(first[1] if first else "  "))
     try:
         before = yaml.safe_load(content)

@@ -22,7 +22,7 @@ from stepladder.core.http_event import HttpRequest
 from stepladder.core.terminal import NoInputError
 from stepladder.settings.load import Settings
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _SAFE = "/%:@!$&'()*+,;=~-._"
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 
@@ -44,7 +44,7 @@ def request(
     path, _, inside = path.partition("#")[0].partition("?")
     body = _body(data)
     method = (method or ("GET" if body is None else "POST")).upper()
-    if not _TOKEN.fullmatch(method):
+    if not re.fullmatch(_TCHARS, method):
         raise BadInputError(
             f"--method is {method!r}, which is none of HTTP", kind="bad-arguments", hint="for example `--method POST`"
         )
@@ -169,7 +169,11 @@ def _is_text(body: bytes) -> bool:
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
-    if not colon or not _TOKEN.fullmatch(name.strip()) or any(ord(c) < ord(" ") and c != "\t" for c in value.strip()):
+    if (
+        not colon
+        or not re.fullmatch(_TCHARS, name.strip())
+        or any(ord(c) < ord(" ") and c != "\t" for c in value.strip())
+    ):
         raise BadInputError(
             f"--header is {text!r}; allowed: name: value",
             kind="bad-arguments",

@@ -19,15 +19,15 @@ _LEVELS: dict[str, Level] = {"info": "notice", "note": "notice", "warning": "war
 _UNFORMATTED = "the file is not formatted:"
 _MOST = 50
 """Messages of one check. A forge shows a few dozen of a job."""
-_AT = re.compile(r"^[ ]*(?P<path>[^\s:][^:\n]*?):(?P<line>\d+)(?::\d+)?:?\s+(?P<message>\S.*)$")
-_ARROW = re.compile(r"^\s*--> (?P<path>.+?):(?P<line>\d+):\d+$")
-_ON = re.compile(r"^\s*(?:\S+ )?on (?P<path>\S+) line (?P<line>\d+)")
-_ROW = re.compile(r"^\s+(?P<line>\d+):\d+\s+(?:error|warning)\s+(?P<message>\S.*)$")
-_REFORMAT = re.compile(r"^Would reformat: (?P<path>.+)$")
-_OLD = re.compile(r"^--- old/(?P<path>.+)$")
-_HUNK = re.compile(r"^@@ -(?P<line>\d+)")
-_INSIDE = re.compile(r"\((?P<path>[\w./-]+\.\w+):(?P<line>\d+)\)")
-_KEY = re.compile(r"\bstepladder\.(?P<key>[\w.-]+\w)")
+_AT = r"^[ ]*(?P<path>[^\s:][^:\n]*?):(?P<line>\d+)(?::\d+)?:?\s+(?P<message>\S.*)$"
+_ARROW = r"^\s*--> (?P<path>.+?):(?P<line>\d+):\d+$"
+_ON = r"^\s*(?:\S+ )?on (?P<path>\S+) line (?P<line>\d+)"
+_ROW = r"^\s+(?P<line>\d+):\d+\s+(?:error|warning)\s+(?P<message>\S.*)$"
+_REFORMAT = r"^Would reformat: (?P<path>.+)$"
+_OLD = r"^--- old/(?P<path>.+)$"
+_HUNK = r"^@@ -(?P<line>\d+)"
+_INSIDE = r"\((?P<path>[\w./-]+\.\w+):(?P<line>\d+)\)"
+_KEY = r"\bstepladder\.(?P<key>[\w.-]+\w)"
 
 
 def of_output(text: str, root: Path, folder: Path) -> list[Annotation]:
@@ -53,18 +53,18 @@ def _messages(lines: list[str]) -> Iterator[Annotation]:
     heading = unformatted = before = ""
     for line in lines:
         words = line.strip(" │╷╵")
-        if match := _ARROW.match(line) or _ON.match(words):
+        if match := re.match(_ARROW, line) or re.match(_ON, words):
             yield Annotation(before or "see the log", path=match["path"], line=int(match["line"]))
-        elif match := _REFORMAT.match(line):
+        elif match := re.match(_REFORMAT, line):
             yield Annotation(f"{_UNFORMATTED} `ruff format` does it", path=match["path"], line=1)
-        elif match := _OLD.match(line):
+        elif match := re.match(_OLD, line):
             unformatted = match["path"]
-        elif unformatted and (match := _HUNK.match(line)):
+        elif unformatted and (match := re.match(_HUNK, line)):
             yield Annotation(f"{_UNFORMATTED} `terraform fmt` does it", path=unformatted, line=int(match["line"]))
             unformatted = ""
-        elif heading and (match := _ROW.match(line)):
+        elif heading and (match := re.match(_ROW, line)):
             yield Annotation(match["message"], path=heading, line=int(match["line"]))
-        elif match := _AT.match(line):
+        elif match := re.match(_AT, line):
             level = _LEVELS.get(match["message"].partition(":")[0], "error")
             yield Annotation(match["message"], level, match["path"], int(match["line"]))
         else:
@@ -73,12 +73,12 @@ def _messages(lines: list[str]) -> Iterator[Annotation]:
 
 
 def _at_named(message: str, root: Path) -> Annotation:
-    match = _AT.match(message) or _INSIDE.search(message)
+    match = re.match(_AT, message) or re.search(_INSIDE, message)
     for folder in (root, root / "terraform"):
         if match and (folder / match["path"]).is_file():
             text = match.groupdict().get("message") or message
             return Annotation(text, path=str(folder / match["path"]), line=int(match["line"]))
-    if key := _KEY.search(message):
+    if key := re.search(_KEY, message):
         return Annotation(message, path=str(root / SETTINGS), line=line_of_key(root / SETTINGS, key["key"]))
     named = next((word for word in re.findall(r"[\w./-]+\.\w+", message) if (root / word).is_file()), "")
     return Annotation(message, path=str(root / named) if named else "", line=1 if named else 0)

@@ -29,8 +29,8 @@ from stepladder.core.console import Console
 from stepladder.core.display import one_line
 from stepladder.core.http_event import HttpAddress, HttpRequest
 
-_INVOKE = re.compile(r"/2015-03-31/functions/[^/]+/invocations")
-_UNPACKED = re.compile(r"[^\s\"']*/\.local-\w+/images/[^/\s]+(?=/var/task/)")
+_INVOKE = r"/2015-03-31/functions/[^/]+/invocations"
+_UNPACKED = r"[^\s\"']*/\.local-\w+/images/[^/\s]+(?=/var/task/)"
 _PLAIN = "text/plain; charset=utf-8"
 _SEPARATOR = bytes(8)
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
@@ -86,7 +86,7 @@ class Front:
 
     def _answer(self, environ: Environ, method: str, target: str) -> _Answered:
         path, _, query = target.partition("?")
-        is_invoke = method == "POST" and _INVOKE.fullmatch(path) is not None
+        is_invoke = method == "POST" and re.fullmatch(_INVOKE, path) is not None
         # A page of the user's own may call the function's URL; Invoke is for programs
         checked = environ if is_invoke else {"HTTP_HOST": environ.get("HTTP_HOST", "")}
         if refusal := origins.refusal(checked):
@@ -183,7 +183,7 @@ def _text(status: int, text: str) -> _Answered:
 
 def in_lambda(text: str) -> str:
     """Return a text with the paths of the function's files as they are in Lambda."""
-    return _UNPACKED.sub("", text)
+    return re.sub(_UNPACKED, "", text)
 
 
 def _cause(outcome: InvocationOutcome) -> str:

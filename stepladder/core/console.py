@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _LABEL = 12
-_CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # a terminal would obey some of them
+_CONTROLS = "[\x7f-\x9f\u2028-\u202e\u2066-\u2069]"  # a terminal would obey some of them
 _TRIES = 3
 SILENT = "STEPLADDER_QUIET"
 _NO = frozenset({"", "0", "false", "no"})
@@ -158,7 +158,7 @@ class Console:
         text = json.dumps(value, indent=2, sort_keys=True, default=str, ensure_ascii=False)
         try:
             text.encode(getattr(self._out, "encoding", None) or "utf-8")
-            readable = not _CONTROLS.search(text)
+            readable = not re.search(_CONTROLS, text)
         except UnicodeEncodeError:
             readable = False
         self.data(text if readable else json.dumps(value, indent=2, sort_keys=True, default=str))

@@ -22,7 +22,7 @@ LOGINS = frozenset({WEB_IDENTITY, "AssumeRole"})
 """Operations that the SDK calls by itself to get credentials, on behalf of any other call."""
 
 _LONGEST = 300
-_ROLE = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/")
+_ROLE = r"arn:[a-z-]+:iam::\d{12}:role/"
 _NONE = frozenset({"NoAuthTokenError", "NoCredentialsError", "PartialCredentialsError"})
 _PROFILE = frozenset(
     {
@@ -163,7 +163,7 @@ def _of_code(code: str) -> NotReadyError | None:
 
 def _lacks_role(kind: str, operation: str) -> bool:
     """Say whether a job has a token and no role: its forge has no value for the variable, or not for this job."""
-    if not os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE") or _ROLE.match(os.environ.get("AWS_ROLE_ARN", "")):
+    if not os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE") or re.match(_ROLE, os.environ.get("AWS_ROLE_ARN", "")):
         return False
     return kind in {"InvalidConfigError", "ParamValidationError"} or operation == WEB_IDENTITY
 

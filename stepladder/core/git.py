@@ -15,7 +15,7 @@ from stepladder.core.errors import NotReadyError
 _DEADLINE = 30.0
 _SHOWN = 5
 _MOST = 200  # commits that are listed between two
-_SHA = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_SHA = "[0-9a-f]{40}(?:[0-9a-f]{24})?"
 _FATAL = 128
 _SUBMODULE = "160000"
 _WHOLE = ("-c", "core.sparseCheckout=false")
@@ -179,7 +179,7 @@ def named(paths: Sequence[str]) -> str:
 def titles(root: Path, shas: Iterable[str]) -> dict[str, str]:
     """Return the first line of each commit's message, by its whole hash; those that git doesn't have are left out."""
     wanted = sorted({sha.removesuffix("-dirty") for sha in shas} - {""})
-    wanted = [sha for sha in wanted if _SHA.fullmatch(sha)]
+    wanted = [sha for sha in wanted if re.fullmatch(_SHA, sha)]
     if not wanted or not is_repository(root):
         return {}
     listed = _ask_or_nothing(root, "log", "--no-walk=unsorted", "--ignore-missing", "--format=%H %s", *wanted)
@@ -197,7 +197,7 @@ def _ask_or_nothing(root: Path, *arguments: str) -> str:
 def between(root: Path, before: str, after: str) -> list[tuple[str, str]]:
     """Return hash and title of the commits that `after` has and `before` has not, newest first; none where unknown."""
     ends = [each.removesuffix("-dirty") for each in (before, after)]
-    if not all(_SHA.fullmatch(each) for each in ends) or not is_repository(root):
+    if not all(re.fullmatch(_SHA, each) for each in ends) or not is_repository(root):
         return []
     listed = _ask_or_nothing(root, "log", f"--max-count={_MOST}", "--format=%H %s", f"{ends[0]}..{ends[1]}", "--")
     return [(sha, title) for sha, _, title in (line.partition(" ") for line in listed.splitlines())]
@@ -211,7 +211,7 @@ def head(root: Path) -> str:
 def changed_files(root: Path, commit: str, folder: str) -> tuple[str, ...]:
     """Return the files of a folder that differ from a commit; none where git doesn't know it."""
     sha = commit.removesuffix("-dirty")
-    if not _SHA.fullmatch(sha) or not is_repository(root):
+    if not re.fullmatch(_SHA, sha) or not is_repository(root):
         return ()
     return tuple(_ask_or_nothing(root, "diff", "--name-only", "--relative", sha, "--", folder).splitlines())
 

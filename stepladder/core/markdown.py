@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_TICKS = re.compile("`+")
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#!|~<>&@$^])")
+_TICKS = "`+"
+_SPECIAL = r"([\\`*_{}\[\]()#!|~<>&@$^])"
 _HIDDEN = {"Cc", "Cf", "Zl", "Zp", "Cs"}
 
 
@@ -24,7 +24,7 @@ def visible(text: str) -> str:
 def code(text: str) -> str:
     """Return a text as a code span, whatever is in it."""
     shown = visible(text) or " "
-    fence = "`" * (max(map(len, _TICKS.findall(shown)), default=0) + 1)
+    fence = "`" * (max(map(len, re.findall(_TICKS, shown)), default=0) + 1)
     pad = " " if shown[0] == "`" or shown[-1] == "`" or (shown[0] == shown[-1] == " " and shown.strip()) else ""
     return f"{fence}{pad}{shown}{pad}{fence}"
 
@@ -32,7 +32,7 @@ def code(text: str) -> str:
 def block(lines: list[str], language: str = "") -> str:
     """Return lines as a fenced block. No line of it ends the block: the fence is longer than any in them."""
     shown = [visible(line) for line in lines]
-    longest = max((len(ticks) for line in shown for ticks in _TICKS.findall(line)), default=0)
+    longest = max((len(ticks) for line in shown for ticks in re.findall(_TICKS, line)), default=0)
     fence = "`" * max(longest + 1, 3)
     return "\n".join([f"{fence}{language}", *shown, fence])
 
@@ -42,7 +42,7 @@ def plain(text: str) -> str:
 
     A mention is broken by a character without width, since forges read names in what Markdown made of it.
     """
-    return re.sub(r"(\\[@#!$~%&])(?=\w)", "\\1\u200b", _SPECIAL.sub(r"\\\1", visible(text)))
+    return re.sub(r"(\\[@#!$~%&])(?=\w)", "\\1\u200b", re.sub(_SPECIAL, r"\\\1", visible(text)))
 
 
 def folded(summary: str, body: str) -> str:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-PROJECT_PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+PROJECT_PATTERN = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 PROJECT_MAX = 24  # "<project>-artifacts-<12 digits>-<14 letters of region>" must fit 63
-ENVIRONMENT_PATTERN = re.compile(r"[a-z][a-z0-9]{1,11}")
-PREVIEW_PATTERN = re.compile(r"pr-[1-9][0-9]{0,8}")  # as long as an environment's name at most
+ENVIRONMENT_PATTERN = r"[a-z][a-z0-9]{1,11}"
+PREVIEW_PATTERN = r"pr-[1-9][0-9]{0,8}"  # as long as an environment's name at most
 PREVIEWS = "pr-"
 """What the name of a preview begins with, before the number of its pull or merge request."""
-REGION_PATTERN = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
-ACCOUNT_PATTERN = re.compile(r"[0-9]{12}")  # \d would take other scripts' digits too
+REGION_PATTERN = r"[a-z]{2}(-[a-z]+)+-[0-9]"
+ACCOUNT_PATTERN = r"[0-9]{12}"  # \d would take other scripts' digits too
 EXAMPLE_ACCOUNT = "123456789012"  # the template's default answer, and AWS's example in its own docs
-ROLE_PATTERN = re.compile(r"arn:aws(-[a-z-]+)?:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,512}", re.ASCII)
+ROLE_PATTERN = r"(?a)arn:aws(-[a-z-]+)?:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,512}"
 
 _PARTITIONS = {  # by the beginnings of their regions: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
     "cn-": "aws-cn",
@@ -174,7 +174,7 @@ def split_target(key: str) -> tuple[str, str]:
 
     No environment's name has a hyphen but a preview's, behind which stands a number. No function's begins with one.
     """
-    preview = re.match(rf"({PREVIEW_PATTERN.pattern})(?:-|$)", key)
+    preview = re.match(rf"({PREVIEW_PATTERN})(?:-|$)", key)
     environment = preview[1] if preview else key.partition("-")[0]
     return environment, key[len(environment) + 1 :]
 
@@ -186,7 +186,7 @@ def preview(number: str) -> str:
 
 def is_preview(environment: str) -> bool:
     """Say whether an environment's name is a preview's: `pr-` and the number of a pull or merge request."""
-    return bool(PREVIEW_PATTERN.fullmatch(environment))
+    return bool(re.fullmatch(PREVIEW_PATTERN, environment))
 
 
 def preview_number(environment: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-_ID = re.compile(r"(?P<second>\d{8}T\d{6}Z)-(?P<fraction>[0-9a-f]{3})[0-9a-f]{3}")
+_ID = r"(?P<second>\d{8}T\d{6}Z)-(?P<fraction>[0-9a-f]{3})[0-9a-f]{3}"
 _SECOND = "%Y%m%dT%H%M%SZ"
 
 
@@ -68,7 +68,7 @@ def release_id(now: float, after: str = "") -> str:
     release within the second. `after` is the id of the release that is live: ids stand in the order in which releases
     went live, also when a clock was wrong.
     """
-    if match := _ID.fullmatch(after):
+    if match := re.fullmatch(_ID, after):
         seconds = datetime.strptime(match["second"], _SECOND).replace(tzinfo=UTC).timestamp()
         now = max(now, seconds + (int(match["fraction"], 16) + 1.5) / 4096)
     fraction = int(now % 1 * 4096)

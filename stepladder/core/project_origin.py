@@ -24,7 +24,7 @@ JOURNAL = "journal.json"
 FIRST = "0.1.0"
 """The version of a project that records none."""
 _JUNK = frozenset({".terraform", ".terraform.lock.hcl", "__pycache__", ".DS_Store"})
-_NUMBERS = re.compile(r"(\d+(?:\.\d+)*)(?:\.?(a|b|rc|dev)(\d+))?")
+_NUMBERS = r"(\d+(?:\.\d+)*)(?:\.?(a|b|rc|dev)(\d+))?"
 _STAGES = ("dev", "a", "b", "rc", None)
 
 
@@ -67,12 +67,12 @@ def unresolved(project: Path) -> tuple[str, ...]:
 def version_of(record: Mapping[str, Any] | None) -> str:
     """Return the version that a record names."""
     version = (record or {}).get("version")
-    return version if isinstance(version, str) and _NUMBERS.fullmatch(version) else FIRST
+    return version if isinstance(version, str) and re.fullmatch(_NUMBERS, version) else FIRST
 
 
 def order(version: str) -> tuple[tuple[int, ...], int, int]:
     """Return a key that sorts our versions as PEP 440 does: 0.2.0.dev1 < 0.2.0rc1 < 0.2.0."""
-    match = _NUMBERS.match(version.removeprefix("v"))
+    match = re.match(_NUMBERS, version.removeprefix("v"))
     if not match:
         return (), 0, 0
     numbers = [int(number) for number in match[1].split(".")]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
 """The states of a CodeDeploy deployment that may still move traffic; Baking waits for alarms after the last shift."""
 RUNNING = ("RUNNING", "PENDING_REDRIVE")
 """The statuses of a promotion's execution that has not ended."""
-DESCRIPTION = re.compile(r"rel=(?P<release>\S+) git=(?P<git>\S+) img=(?P<image>[0-9a-f]{12})")
+DESCRIPTION = r"rel=(?P<release>\S+) git=(?P<git>\S+) img=(?P<image>[0-9a-f]{12})"
 _SEPARATOR = bytes(8)  # between the status and the body of a streamed answer
 _FROZEN = (
     "Architectures",

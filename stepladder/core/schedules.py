@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from functools import cache
 
 RATE_SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
-_RATE = re.compile(r"rate\(([1-9][0-9]{0,8}) (minute|hour|day)(s?)\)")
-_AT = re.compile(r"at\(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\)")
-_CRON = re.compile(r"cron\(([^()]*)\)")
-_NUMBER = re.compile(r"[0-9]{1,4}")
+_RATE = r"rate\(([1-9][0-9]{0,8}) (minute|hour|day)(s?)\)"
+_AT = r"at\(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\)"
+_CRON = r"cron\(([^()]*)\)"
+_NUMBER = r"[0-9]{1,4}"
 _MONTHS = {name.upper(): i for i, name in enumerate(calendar.month_abbr) if name}
 _DAYS = {name: i for i, name in enumerate(("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"), 1)}
 _FIELDS = 6
@@ -77,7 +77,7 @@ def check(expression: str, *, rule: bool = False) -> None:
     """
     if expression.startswith("rate("):
         rate(expression)
-        match = _RATE.fullmatch(expression)
+        match = re.fullmatch(_RATE, expression)
         if rule and match and (match[1] == "1") == bool(match[3]):
             raise ScheduleError(f"{match[1]} {match[2]}{match[3]} is neither singular nor plural")
     elif expression.startswith("cron("):
@@ -90,7 +90,7 @@ def check(expression: str, *, rule: bool = False) -> None:
 
 def rate(expression: str) -> float:
     """Return the seconds between two calls."""
-    match = _RATE.fullmatch(expression)
+    match = re.fullmatch(_RATE, expression)
     if not match:
         raise ScheduleError("rate needs a whole number above 0 and minutes, hours or days, like rate(5 minutes)")
     return int(match[1]) * RATE_SECONDS[match[2]]
@@ -98,7 +98,7 @@ def rate(expression: str) -> float:
 
 def at(expression: str) -> datetime:
     """Return the moment of a schedule that calls once, in no time zone."""
-    match = _AT.fullmatch(expression)
+    match = re.fullmatch(_AT, expression)
     try:
         return datetime.fromisoformat(match[1] if match else "")
     except ValueError:
@@ -108,7 +108,7 @@ def at(expression: str) -> datetime:
 @cache
 def cron(expression: str) -> Cron:
     """Read an expression of six fields."""
-    match = _CRON.fullmatch(expression)
+    match = re.fullmatch(_CRON, expression)
     parts = match[1].split() if match else []
     if len(parts) != _FIELDS:
         raise ScheduleError(
@@ -133,7 +133,7 @@ def cron(expression: str) -> Cron:
 def _check_day(field: str) -> None:
     if field in ("?", "L", "LW"):
         return
-    _numbers(field[:-1] if field.endswith("W") and _NUMBER.fullmatch(field[:-1]) else field, _MONTH_DAYS)
+    _numbers(field[:-1] if field.endswith("W") and re.fullmatch(_NUMBER, field[:-1]) else field, _MONTH_DAYS)
 
 
 def _check_weekday(field: str) -> None:
@@ -142,7 +142,7 @@ def _check_weekday(field: str) -> None:
     day, hash_, nth = field.partition("#")
     if hash_:
         _one(day, _WEEKDAYS)
-        if not _NUMBER.fullmatch(nth) or not 1 <= int(nth) <= _LAST_NTH:
+        if not re.fullmatch(_NUMBER, nth) or not 1 <= int(nth) <= _LAST_NTH:
             raise ScheduleError(f"day of week is {field}; after # stands a number from 1 to {_LAST_NTH}")
     elif field.endswith("L"):
         _one(field[:-1], _WEEKDAYS)
@@ -156,7 +156,7 @@ def _numbers(field: str, kind: _Field) -> frozenset[int]:
     numbers: set[int] = set()
     for part in field.split(","):
         span, slash, step = part.partition("/")
-        if slash and not (_NUMBER.fullmatch(step) and 1 <= int(step) <= kind.most):
+        if slash and not (re.fullmatch(_NUMBER, step) and 1 <= int(step) <= kind.most):
             raise ScheduleError(f"{kind.name} is {field}; after / stands a number from 1 to {kind.most}")
         low, dash, high = span.partition("-")
         if span == "*":
@@ -174,7 +174,7 @@ def _numbers(field: str, kind: _Field) -> frozenset[int]:
 
 def _one(text: str, kind: _Field) -> int:
     number = kind.names.get(text)
-    if number is None and _NUMBER.fullmatch(text):
+    if number is None and re.fullmatch(_NUMBER, text):
         number = int(text)
     if number is None or not kind.least <= number <= kind.most:
         names = f" or {next(iter(kind.names))} to {list(kind.names)[-1]}" if kind.names else ""

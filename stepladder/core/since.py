@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from stepladder.core.errors import BadInputError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_AGO = re.compile(r"(?:[0-9]{1,9}[smhdw])+")
-_PART = re.compile(r"([0-9]+)([smhdw])")
+_AGO = r"(?:[0-9]{1,9}[smhdw])+"
+_PART = r"([0-9]+)([smhdw])"
 _ALLOWED = "how long ago, such as 15m, 2h or 1d, or a time in UTC such as 2026-11-26T08:15"
 
 
@@ -19,8 +19,8 @@ def seconds(text: str, now: float, *, flag: str = "--since") -> float:
     Raises `BadInputError` for anything else, and for a moment that is still to come.
     """
     typed = text.strip()
-    if _AGO.fullmatch(typed.lower()):
-        ago = sum(int(count) * _UNITS[unit] for count, unit in _PART.findall(typed.lower()))
+    if re.fullmatch(_AGO, typed.lower()):
+        ago = sum(int(count) * _UNITS[unit] for count, unit in re.findall(_PART, typed.lower()))
         return max(0.0, now - ago)
     try:
         moment = datetime.fromisoformat(typed)

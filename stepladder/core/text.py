@@ -23,7 +23,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SHOWN = 40
-_CREDENTIALS = re.compile(r"(https?://)[^/\s]*@")
+_CREDENTIALS = r"(https?://)[^/\s]*@"
 
 
 def read(path: Path, *, where: str = "", comments: bool = False) -> str:
@@ -46,7 +46,7 @@ def read(path: Path, *, where: str = "", comments: bool = False) -> str:
 
 def without_credentials(text: str) -> str:
     """Return a text whose web addresses have no user and no password, which belong in no file and no message."""
-    return _CREDENTIALS.sub(r"\1", text)
+    return re.sub(_CREDENTIALS, r"\1", text)
 
 
 def decode(data: bytes, where: str, *, comments: bool = False) -> str:

@@ -12,7 +12,7 @@ from stepladder.doctor import caller
 from stepladder.doctor.context import DoctorContext
 from stepladder.doctor.finding import NOTE, WARNING, Finding
 
-_ASSUMED = re.compile(r"arn:[a-z-]+:sts::\d{12}:assumed-role/(?P<role>[^/]+)/.+")
+_ASSUMED = r"arn:[a-z-]+:sts::\d{12}:assumed-role/(?P<role>[^/]+)/.+"
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
@@ -67,7 +67,7 @@ def permissions(context: DoctorContext) -> Iterator[Finding]:
 
 def _source(client: Any, arn: str) -> str:
     """Return the ARN that policies are attached to: a session's role, whose path the session doesn't name."""
-    match = _ASSUMED.fullmatch(arn)
+    match = re.fullmatch(_ASSUMED, arn)
     return str(client.get_role(RoleName=match["role"])["Role"]["Arn"]) if match else arn
 
 

@@ -29,7 +29,7 @@ DEPRECATED = {
 
 As of 2026-11-26: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html#runtimes-supported
 """
-_PROVIDER = re.compile(r'^provider "([^"]+)" \{\s+version\s+= "([^"]+)"', re.MULTILINE)
+_PROVIDER = r'(?m)^provider "([^"]+)" \{\s+version\s+= "([^"]+)"'
 _SOON = 180
 _SHORT = 12
 
@@ -100,7 +100,7 @@ def provider_versions(context: DoctorContext) -> Iterator[Finding]:
     """Yield which provider the roots' lock files have in different versions, so that their plans differ in kind."""
     locked: dict[str, dict[str, list[str]]] = {}
     for file in sorted((context.root / "terraform").glob(f"*/{LOCK_FILE}")):
-        for name, version in _PROVIDER.findall(file.read_text("utf-8", "replace")):
+        for name, version in re.findall(_PROVIDER, file.read_text("utf-8", "replace")):
             locked.setdefault(name, {}).setdefault(version, []).append(file.parent.name)
     for name, versions in locked.items():
         if len(versions) > 1:

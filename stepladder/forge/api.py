@@ -27,7 +27,7 @@ _LIMITED = 60.0
 """Seconds to wait when a limit names none: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api."""
 _LONGEST = 200
 _BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-_NEXT = re.compile(r'<([^<>]*)>;[^,]*\brel="?next"?')
+_NEXT = r'<([^<>]*)>;[^,]*\brel="?next"?'
 
 clock, sleep = time.monotonic, time.sleep
 """Tests put others here."""
@@ -94,7 +94,7 @@ class Api:
             if not isinstance(items, list):
                 raise ApiError(f"{self.name} answered with something else than a list")
             yield from (item for item in items if isinstance(item, dict))
-            following = _NEXT.search(headers.get("Link", ""))
+            following = re.search(_NEXT, headers.get("Link", ""))
             url = self._own(urljoin(url, following[1])) if following else ""
 
     def attempted(self, act: Callable[[], Posted]) -> Posted:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_GITHUB = re.compile(r"repo:(?P<owner>[^/:@]+)(?:@(?P<oid>\d+))?/(?P<name>[^/:@]+)(?:@(?P<rid>\d+))?:(?P<rest>.+)")
-_GITLAB = re.compile(r"project_path:(?P<project>[^:]+):ref_type:(?P<type>[^:]+):ref:(?P<ref>.+)")
+_GITHUB = r"repo:(?P<owner>[^/:@]+)(?:@(?P<oid>\d+))?/(?P<name>[^/:@]+)(?:@(?P<rid>\d+))?:(?P<rest>.+)"
+_GITLAB = r"project_path:(?P<project>[^:]+):ref_type:(?P<type>[^:]+):ref:(?P<ref>.+)"
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,9 @@ def _job(rest: str) -> str:
 
 
 def _parsed(subject: str) -> _Subject | None:
-    if parts := _GITHUB.fullmatch(subject):
+    if parts := re.fullmatch(_GITHUB, subject):
         ids = f"{parts['oid']}/{parts['rid']}" if parts["oid"] and parts["rid"] else ""
         return _Subject(f"{parts['owner']}/{parts['name']}", ids, parts["rest"])
-    if parts := _GITLAB.fullmatch(subject):
+    if parts := re.fullmatch(_GITLAB, subject):
         return _Subject(parts["project"], "", f"{parts['type']}:{parts['ref']}")
     return None

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from stepladder.core import git
 
 GITHUB, GITLAB = "github", "gitlab"
-_SCP = re.compile(r"(?:[^@/\s]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>(?!//)\S+)")
+_SCP = r"(?:[^@/\s]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>(?!//)\S+)"
 _SSH_HOSTS = {"ssh.github.com": "github.com", "altssh.gitlab.com": "gitlab.com"}
 """Hosts that take SSH on port 443 for the forge."""
 _SCHEMES = frozenset({"git", "git+ssh", "http", "https", "ssh"})
@@ -61,7 +61,7 @@ def parse(url: str) -> Remote | None:
         if parts.scheme not in _SCHEMES:
             return None
     else:
-        match = _SCP.fullmatch(text)
+        match = re.fullmatch(_SCP, text)
         if not match:
             return None
         host, path = match["host"].lower(), match["path"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from stepladder.forge.interface import Posted
 
-_MARKER = re.compile(r"[a-z0-9][a-z0-9:._-]*")
-_SECTION = re.compile(r"\n*<!-- (stepladder-section:[a-z]+) -->\n.*?\n<!-- /\1 -->\n?", re.DOTALL)
+_MARKER = r"[a-z0-9][a-z0-9:._-]*"
+_SECTION = r"(?s)\n*<!-- (stepladder-section:[a-z]+) -->\n.*?\n<!-- /\1 -->\n?"
 _SECTIONS = 4
 """What part of a comment its sections may take together: the code of the change may have written them."""
 _TRIES = 3  # of a section that another job's comment may have overwritten between our read and our write
@@ -57,7 +57,7 @@ def post(items: Items, title: str, text: str, marker: str, limit: int = 0) -> Po
         made = items.create(title, text)
         own = with_marker(items, marker) or [made]  # a job that runs beside this one may have made another before
     first, *again = own
-    text = _with_sections(text, "".join(match[0] for match in _SECTION.finditer(first.body)), limit)
+    text = _with_sections(text, "".join(match[0] for match in re.finditer(_SECTION, first.body)), limit)
     same = (_lines(first.body), first.title) == (_lines(text), title)
     current = first if same else items.update(first, title, text)
     for item in again:
@@ -77,9 +77,9 @@ def post_section(items: Items, text: str, marker: str, name: str, limit: int) ->
         if not own:
             made = items.create("", marked(section.lstrip("\n"), marker))
             return Posted("created", made.url)
-        sections = _SECTION.finditer(own[0].body)
+        sections = re.finditer(_SECTION, own[0].body)
         others = "".join(match[0] for match in sections if match[1] != f"stepladder-section:{name}")
-        body = _with_sections(_SECTION.sub("", own[0].body), others + section, limit)
+        body = _with_sections(re.sub(_SECTION, "", own[0].body), others + section, limit)
         if _lines(body) == _lines(own[0].body):
             return Posted("unchanged", own[0].url)
         current = items.update(own[0], "", body)
@@ -125,6 +125,6 @@ def _lines(text: str) -> str:
 
 
 def _comment(marker: str) -> str:
-    if not _MARKER.fullmatch(marker) or "--" in marker:
+    if not re.fullmatch(_MARKER, marker) or "--" in marker:
         raise ValueError(f"{marker!r} can't mark a comment")
     return f"<!-- {marker} -->"

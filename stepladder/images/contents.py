@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 LARGEST = 64_000_000
 """Bytes of layers, as they are stored, that are read to learn which packages are in them."""
 _SBOMS = ("application/vnd.cyclonedx+json", "application/spdx+json")
-_INSTALLED = re.compile(r"(?:.*/)?([^/]+)-([^/-]+)\.dist-info/(?:METADATA|RECORD|INSTALLER|WHEEL)")
-_PURL = re.compile(r"pkg:pypi/([^@?#]+)@([^?#]+)")
+_INSTALLED = r"(?:.*/)?([^/]+)-([^/-]+)\.dist-info/(?:METADATA|RECORD|INSTALLER|WHEEL)"
+_PURL = r"pkg:pypi/([^@?#]+)@([^?#]+)"
 _OF_THE_BASE = frozenset({"pip", "setuptools", "wheel"})
 
 
@@ -123,7 +123,7 @@ def _in_layer(path: Path) -> dict[str, str]:
     packages = dict[str, str]()
     with tarfile.open(path, mode="r|*") as archive:
         for member in archive:
-            if match := _INSTALLED.fullmatch(member.name):
+            if match := re.fullmatch(_INSTALLED, member.name):
                 packages[normal(match[1])] = match[2]
     return packages
 
@@ -147,7 +147,7 @@ def in_sbom(data: bytes) -> dict[str, str]:
     urls = [each.get("purl") for each in _objects(document.get("components"))]
     for package in _objects(document.get("packages")):
         urls += [each.get("referenceLocator") for each in _objects(package.get("externalRefs"))]
-    matches = (_PURL.match(str(url)) for url in urls)
+    matches = (re.match(_PURL, str(url)) for url in urls)
     return {normal(unquote(match[1])): unquote(match[2]) for match in matches if match}
 
 

@@ -18,7 +18,7 @@ from stepladder.settings.load import Settings
 _DECISIVE = ("Dockerfile", ".dockerignore")  # they decide what is built, also where they stay out of the image
 _SUFFIX = 8
 _KEY = 40
-_TAG = re.compile(rf"([0-9a-f]{{40}}|[0-9a-f]{{64}})(-[0-9a-f]{{{_SUFFIX}}})?|key-[0-9a-f]{{{_KEY}}}")
+_TAG = rf"([0-9a-f]{{40}}|[0-9a-f]{{64}})(-[0-9a-f]{{{_SUFFIX}}})?|key-[0-9a-f]{{{_KEY}}}"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class SourceRevision:
 
 def is_tag(tag: str) -> bool:
     """Say whether a tag has the form of `SourceRevision.tag`; a git commit has 40 or 64 digits."""
-    return bool(_TAG.fullmatch(tag))
+    return bool(re.fullmatch(_TAG, tag))
 
 
 def read(settings: Settings) -> SourceRevision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from stepladder.core.errors import StepladderError
@@ -26,7 +27,7 @@ def rebuild(
     new = []
     previous = ""
     for version, text, digest, modified in versions:
-        described = DESCRIPTION.fullmatch(text)
+        described = re.fullmatch(DESCRIPTION, text)
         if not described:
             continue
         if digest and short(digest) != described["image"]:

@@ -20,7 +20,7 @@ NEEDED_FOR = {
     "shift": "several widths of `stepladder.promotion.deployment`, `bake_requests` and `canary`",
 }
 """Parts of a target's input that not every definition reads, and what asks for each."""
-_REFERENCE = re.compile(r"\$\.target\.(\w+)")
+_REFERENCE = r"\$\.target\.(\w+)"
 
 
 def check(root: Path, given: ExecutionInput) -> None:
@@ -36,4 +36,4 @@ def check(root: Path, given: ExecutionInput) -> None:
 
 
 def _read(path: Path) -> set[str]:
-    return set(_REFERENCE.findall(path.read_text("utf-8")))
+    return set(re.findall(_REFERENCE, path.read_text("utf-8")))

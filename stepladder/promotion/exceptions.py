@@ -23,7 +23,7 @@ _PAGES = 20  # of at most a megabyte; a log that has more is left
 _MARGIN = 120.0  # seconds around the release: clocks differ
 _WIDEST = 200
 _NAMED = 80  # characters of an exception by which a cause names it
-_TASK = re.compile(r'File ".*?/var/task/')  # the user's own files need no more than their names in the project
+_TASK = r'File ".*?/var/task/'  # the user's own files need no more than their names in the project
 _CANARY = frozenset({"rolled_back", "rollback_failed"})
 _TESTED = "SmokeFailedError"
 _MANY = 10  # targets of which each log is read
@@ -161,7 +161,7 @@ def _frames(lines: list[str]) -> Iterator[str]:
     """Yield the last frames: each a line that names a file, and the code below it."""
     starts = [number for number, line in enumerate(lines) if line.lstrip().startswith('File "')]
     for number in starts[-FRAMES:]:
-        yield _short(_TASK.sub('File "', lines[number].strip()))
+        yield _short(re.sub(_TASK, 'File "', lines[number].strip()))
         code = lines[number + 1] if number + 1 < len(lines) else ""
         if code[:1].isspace() and not code.lstrip().startswith(('File "', "^", "~")):
             yield f"  {_short(code.strip())}"

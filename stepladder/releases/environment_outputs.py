@@ -19,7 +19,7 @@ _LONGEST = 4096
 """Characters of an output that is recorded: an item of the ledger has room for 400 KB."""
 FUNCTIONS = "functions"
 """The root's output that holds those of its named functions, by name."""
-_DECLARED = re.compile(r'^[ \t]*output\s+"?([\w-]+)', re.MULTILINE)
+_DECLARED = r'(?m)^[ \t]*output\s+"?([\w-]+)'
 
 
 def recorded(outputs: Mapping[str, Any]) -> str:
@@ -75,7 +75,7 @@ def check_declared(cases: Sequence[Case], root: Path) -> None:
     used = smoke_outputs.used(cases)
     if not used or not folder.is_dir() or any(folder.glob("*.tf.json")):
         return
-    declared = {name for path in folder.glob("*.tf") for name in _DECLARED.findall(text.read(path))}
+    declared = {name for path in folder.glob("*.tf") for name in re.findall(_DECLARED, text.read(path))}
     unknown = [name for name in used if name not in declared]
     if unknown:
         raise BadInputError(

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -227,7 +228,7 @@ def _capture_problems(capture: Any) -> Iterator[str]:
         yield "capture must be an object of names and paths"
         return
     for name, path in capture.items():
-        if not smoke_references.NAME.fullmatch(name):
+        if not re.fullmatch(smoke_references.NAME, name):
             yield f"capture {name!r} is no name; allowed: letters, digits, - and _, first a letter or _"
         if smoke_path.split(path) is None:
             yield f"capture.{name} {path!r} is not a path; allowed: {smoke_path.GRAMMAR}"

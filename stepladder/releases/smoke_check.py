@@ -25,7 +25,7 @@ SECONDS = 10.0
 """For how long a check may run."""
 LARGEST = 100_000
 """Characters of a file of checks."""
-_NAME = re.compile(r"([\w-]+\.py):([A-Za-z_]\w*)")
+_NAME = r"([\w-]+\.py):([A-Za-z_]\w*)"
 _SHOWN = 300
 _RUNNER = """
 import contextlib, inspect, json, os, resource, sys, traceback
@@ -98,7 +98,7 @@ Checker = Callable[[OwnCheck, Any, Mapping[str, Any]], list[str]]
 
 def find(name: Any, sources: Mapping[str, str]) -> OwnCheck | str:
     """Return the check of a name, or what is wrong with it. `sources` are the Python files beside the cases."""
-    match = _NAME.fullmatch(name) if isinstance(name, str) else None
+    match = re.fullmatch(_NAME, name) if isinstance(name, str) else None
     if not match:
         return f"check is {name!r}; allowed: a file and a function, such as checks.py:check_total"
     file, function = match.groups()

@@ -8,7 +8,7 @@ from typing import Any
 MISSING = object()
 """What a path leads to that leads nowhere."""
 GRAMMAR = "$ followed by .name, ['name'] or [n]"
-_PATH = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(-?\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]""")
+_PATH = r"""\.([A-Za-z_][\w-]*)|\[(-?\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]"""
 
 
 def split(path: Any) -> list[str | int] | None:
@@ -18,7 +18,7 @@ def split(path: Any) -> list[str | int] | None:
     parts: list[str | int] = []
     at = 1
     while at < len(path):
-        match = _PATH.match(path, at)
+        match = re.compile(_PATH).match(path, at)
         if not match:
             return None
         name, index, single, double = match.groups()

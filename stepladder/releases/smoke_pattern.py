@@ -21,8 +21,8 @@ LONGEST = 1000
 SECONDS = 5.0
 """For how long a text may be matched, with the start of a process."""
 _QUICK = 1_000_000
-_FLAGS_AND_ESCAPES = re.compile(r"^\(\?[aimsx]+\)|\\.", re.DOTALL)
-_REPEATS = re.compile(r"[*+?]|\{\d*,")
+_FLAGS_AND_ESCAPES = r"(?s)^\(\?[aimsx]+\)|\\."
+_REPEATS = r"[*+?]|\{\d*,"
 _MATCHER = """
 import json, re, sys
 expression, text = json.load(sys.stdin)
@@ -80,8 +80,8 @@ def mismatch(value: dict[str, Any], answer: Any) -> str:
 def matches(expression: str, text: str) -> bool:
     """Whether an expression matches the whole text. Raises `SlowPatternError` when that isn't known in time."""
     re.compile(expression)
-    flat = _FLAGS_AND_ESCAPES.sub("_", expression)
-    if not set("(|") & set(flat) and (len(text) + 1) ** len(_REPEATS.findall(flat)) <= _QUICK:
+    flat = re.sub(_FLAGS_AND_ESCAPES, "_", expression)
+    if not set("(|") & set(flat) and (len(text) + 1) ** len(re.findall(_REPEATS, flat)) <= _QUICK:
         return re.fullmatch(expression, text) is not None
     try:
         done = subprocess.run(

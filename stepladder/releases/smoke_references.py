@@ -14,8 +14,8 @@ from typing import Any
 
 from stepladder.releases import smoke_pattern
 
-_FORMS = {kind: re.compile(rf"(\$?)\$\{{{kind}\.([A-Za-z_][\w-]*)\}}") for kind in ("output", "captured")}
-NAME = re.compile(r"[A-Za-z_][\w-]*")
+_FORMS = {kind: rf"(\$?)\$\{{{kind}\.([A-Za-z_][\w-]*)\}}" for kind in ("output", "captured")}
+NAME = r"[A-Za-z_][\w-]*"
 """The name of an output or of a captured value."""
 
 
@@ -28,7 +28,7 @@ class FieldText(str):
 def names(kind: str, value: Any) -> Iterator[str]:
     """Return the names of a kind's references in a value, at any depth."""
     if isinstance(value, str):
-        yield from (match[2] for match in _FORMS[kind].finditer(value) if not match[1])
+        yield from (match[2] for match in re.finditer(_FORMS[kind], value) if not match[1])
     elif isinstance(value, Mapping):
         for key, each in value.items():
             yield from names(kind, key)
@@ -43,7 +43,7 @@ def fill(kind: str, value: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(value, FieldText):
         return FieldText(_text(kind, value, values))
     if isinstance(value, str):
-        whole = _FORMS[kind].fullmatch(value)
+        whole = re.fullmatch(_FORMS[kind], value)
         return values[whole[2]] if whole and not whole[1] else _text(kind, value, values)
     if smoke_pattern.is_pattern(value) and isinstance(value[smoke_pattern.KEY], str):
         return {**value, smoke_pattern.KEY: _text(kind, value[smoke_pattern.KEY], values, re.escape)}
@@ -61,4 +61,4 @@ def _text(kind: str, text: str, values: Mapping[str, Any], written: Callable[[st
         value = values[match[2]]
         return written(value if isinstance(value, str) else json.dumps(value))
 
-    return _FORMS[kind].sub(replaced, text)
+    return re.sub(_FORMS[kind], replaced, text)

@@ -10,9 +10,7 @@ from stepladder.ledger.words import shown_commit
 from stepladder.report.story import TargetStory
 from stepladder.settings.redacted import redacted
 
-CASES = re.compile(
-    r"(?P<subject>version \S+.*?) fail(?:s|ed) (?P<failed>\d+) of (?P<all>\d+) smoke cases: (?P<reasons>.+)", re.DOTALL
-)
+CASES = r"(?s)(?P<subject>version \S+.*?) fail(?:s|ed) (?P<failed>\d+) of (?P<all>\d+) smoke cases: (?P<reasons>.+)"
 KINDS = {
     "AlarmFiredError": "rolled-back",
     "ApprovalRejected": "approval",
@@ -27,12 +25,12 @@ KINDS = {
 }
 """The kind of each error of the promotion's state machine and functions that has one of its own."""
 _BY_WORDS = (
-    (re.compile(r"fails? \d+ of \d+ smoke cases"), "smoke-failed"),
-    (re.compile(r"^Lambda could not take the image"), "lambda-refused"),
-    (re.compile(r"^terraform \w+ of "), "terraform-failed"),
-    (re.compile(r"^(AccessDenied\w*|UnauthorizedOperation)$"), "aws-denied"),
-    (re.compile(r"release command|^command \S+ "), "release-command-failed"),
-    (re.compile(r"^interrupted$"), "interrupted"),
+    (r"fails? \d+ of \d+ smoke cases", "smoke-failed"),
+    (r"^Lambda could not take the image", "lambda-refused"),
+    (r"^terraform \w+ of ", "terraform-failed"),
+    (r"^(AccessDenied\w*|UnauthorizedOperation)$", "aws-denied"),
+    (r"release command|^command \S+ ", "release-command-failed"),
+    (r"^interrupted$", "interrupted"),
 )
 """The kinds of causes that a release before 0.2 wrote, which kept no kind: by sentences of ours."""
 
@@ -49,14 +47,14 @@ def reasons_in(text: str) -> tuple[str, ...]:
 
 def failed_cases(target: TargetStory) -> dict[str, str]:
     """Return why smoke cases of a target failed, by their names, as far as its cause names them."""
-    cases = CASES.search(plain_cause(redacted(target.cause)))
+    cases = re.search(CASES, plain_cause(redacted(target.cause)))
     pairs = (reason.partition(": ") for reason in reasons_in(cases["reasons"])) if cases else ()
     return {name: why for name, _, why in pairs}
 
 
 def count_of_failed(target: TargetStory) -> int:
     """Return how many smoke cases of a target failed, by its cause."""
-    cases = CASES.search(target.cause)
+    cases = re.search(CASES, target.cause)
     return int(cases["failed"]) if cases else 0
 
 
@@ -68,7 +66,7 @@ def kind_of(target: TargetStory, cause: str) -> str:
     for name in names:
         if name in KINDS:
             return KINDS[name]
-    return next((kind for words, kind in _BY_WORDS if words.search(cause)), _by_result(target))
+    return next((kind for words, kind in _BY_WORDS if re.search(words, cause)), _by_result(target))
 
 
 def _by_result(target: TargetStory) -> str:

@@ -20,11 +20,11 @@ from stepladder.report.visits import open_states
 from stepladder.settings.redacted import redacted
 
 WENT_WELL = frozenset({"promoted", schema.SUCCEEDED})
-_DENIED = re.compile(
+_DENIED = (
     r"(?:User: (?P<principal>\S+) is|(?P<other>\S+) is) not authorized to perform:? (?P<action>[\w-]+:\w+)"
     r"(?: on resource:? (?P<resource>[^\s,]+))?"
 )
-_MAY_NOT = re.compile(r"these credentials may not call (?P<action>\w+)")
+_MAY_NOT = r"these credentials may not call (?P<action>\w+)"
 _SHOWN = 6  # lines of evidence of a cause
 _NOT_OF_CODE = frozenset(
     {"alias-changed", "approval", "aws-denied", "changed-by-hand", "interrupted", "lambda-refused", "locked"}
@@ -171,7 +171,7 @@ def _of_target(story: Story, target: TargetStory) -> Iterator[Cause]:
             alarm.link,
             next_commands.logs(target),
         )
-    if cases := CASES.search(cause):
+    if cases := re.search(CASES, cause):
         reasons = reasons_in(cases["reasons"])
         yield Cause(
             "smoke-failed",
@@ -213,9 +213,9 @@ def _shown(*lines: str) -> tuple[str, ...]:
 
 def _denied(story: Story, key: str, text: str) -> Cause | None:
     """Return the cause of a denied call: action, resource and principal as AWS wrote them."""
-    match = _DENIED.search(text)
+    match = re.search(_DENIED, text)
     if match is None:
-        only = _MAY_NOT.search(text)
+        only = re.search(_MAY_NOT, text)
         if only is None:
             return None
         return Cause(

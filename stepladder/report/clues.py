@@ -25,8 +25,8 @@ from stepladder.settings.redacted import redacted
 
 _MANY = 5  # targets of which logs and alarms are read
 _FAILED = frozenset({schema.FAILED, schema.ROLLED_BACK, schema.ROLLBACK_FAILED})
-_ACTIVE = re.compile(r"Activated alarms: <(?P<names>[^<>]+)>")
-_FIRED = re.compile(r"\balarm (?P<name>[\w.:/-]+) (?:fired|fires)\b")
+_ACTIVE = r"Activated alarms: <(?P<names>[^<>]+)>"
+_FIRED = r"\balarm (?P<name>[\w.:/-]+) (?:fired|fires)\b"
 _SIGNS = {
     "GreaterThanOrEqualToThreshold": ">=",
     "GreaterThanThreshold": ">",
@@ -141,8 +141,8 @@ def _expired(client: Any, group: str, ended: float, now: float) -> int:
 def named_alarms(text: str) -> tuple[str, ...]:
     """Return the alarms that a cause names."""
     text = unwrapped(text)
-    active = [name.strip() for match in _ACTIVE.finditer(text) for name in match["names"].split(",")]
-    return tuple(dict.fromkeys([*active, *(match["name"] for match in _FIRED.finditer(text))]))
+    active = [name.strip() for match in re.finditer(_ACTIVE, text) for name in match["names"].split(",")]
+    return tuple(dict.fromkeys([*active, *(match["name"] for match in re.finditer(_FIRED, text))]))
 
 
 def _alarms(rung: Rung, target: TargetStory, unknown: list[str]) -> tuple[AlarmFacts, ...]:

@@ -25,7 +25,7 @@ _READ = 10  # functions of which cases, sizes and packages are read
 _RELEASES = 100  # that are read, the newest first, for the version before
 _LINKED = 24  # targets whose pages are linked
 _DIRTY = "-dirty"
-_SHA = re.compile(r"[0-9a-f]{7,64}")
+_SHA = r"[0-9a-f]{7,64}"
 
 
 def with_extras(machine: StateMachine, story: Story, execution: Execution | None) -> Story:
@@ -140,6 +140,6 @@ def promises(machine: StateMachine, execution: Execution | None, story: Story) -
 def commit_title(machine: StateMachine, commit: str) -> str:
     """Return the first line of a commit's message where this checkout has the commit; empty without it."""
     sha = commit.removesuffix(_DIRTY)
-    if not _SHA.fullmatch(sha):
+    if not re.fullmatch(_SHA, sha):
         return ""
     return next(iter(git.titles(machine.settings.root, [sha]).values()), "")

@@ -28,7 +28,7 @@ _NEWEST = 10  # releases of a target among which the newest failure is
 _LISTED = 100  # executions that are looked through
 _DESCRIBED = 40  # of them, those whose input is read for a release that the ledger lost
 _SHOWN = 5
-_RELEASE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+_RELEASE = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class SubjectFinder:
                 hint=f"give it by its flag: `inv diagnose --env {wanted}`, `inv report --env {wanted}`",
             )
         name = wanted.rpartition(":")[2] if wanted.startswith("arn:") else wanted.strip()
-        is_release = bool(_RELEASE.fullmatch(name))
+        is_release = bool(re.fullmatch(_RELEASE, name))
         if not is_release and (execution := self._described(wanted.strip() if wanted.startswith("arn:") else name)):
             return self._of_execution(execution)
         entries = self._entries_like(name)
@@ -151,7 +151,7 @@ class SubjectFinder:
 
     def _entries_like(self, name: str) -> list[ReleaseEntry]:
         """Return the entries whose id is a name, or begins with it."""
-        if _RELEASE.fullmatch(name):
+        if re.fullmatch(_RELEASE, name):
             return self._read(lambda key: filter(None, [self.rung(key).ledger.find(key, name)]))
         return self._read(lambda key: islice(self.rung(key).ledger.releases(key, page=_SHOWN, begins=name), _SHOWN))
 
@@ -231,7 +231,7 @@ class SubjectFinder:
 
     def _of_lost_release(self, release_id: str) -> Execution | None:
         """Return the execution of a release of which the ledger has nothing."""
-        if not _RELEASE.fullmatch(release_id):
+        if not re.fullmatch(_RELEASE, release_id):
             return None
         for one in self._executions()[:_DESCRIBED]:
             execution = self._machine.describe(one["executionArn"])

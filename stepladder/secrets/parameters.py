@@ -21,7 +21,7 @@ STANDARD_LARGEST = 4096
 _ALREADY, _BUSY, _GONE = "ParameterAlreadyExists", "TooManyUpdates", "ParameterNotFound"
 _NAMES = 50  # of one filter
 _SECONDS = 20.0
-_NESTED = re.compile(r"\{\{\s*(ssm(-secure)?:[^{}]*)?\}\}")
+_NESTED = r"\{\{\s*(ssm(-secure)?:[^{}]*)?\}\}"
 _NO_TAGS = frozenset({"InvalidResourceId", "AccessDeniedException"})
 
 
@@ -97,7 +97,7 @@ class ParameterStore:
                 kind="secret-value",
                 hint=f"{hint}, which takes 65536 bytes",
             )
-        if _NESTED.search(text):
+        if re.search(_NESTED, text):
             raise BadInputError(
                 f"the value of {name} holds {{{{}}}}, which Parameter Store refuses", kind="secret-value", hint=hint
             )

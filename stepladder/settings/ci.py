@@ -23,28 +23,28 @@ APPROVAL = "-approval"
 """What the forge's environment of an approval ends in, behind the environment's name."""
 
 # https://docs.github.com/en/rest/repos/repos: a user of an enterprise has an underscore in the name.
-_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}", re.ASCII)
+_REPOSITORY = r"(?a)[A-Za-z0-9][A-Za-z0-9_-]{0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}"
 # https://docs.gitlab.com/user/reserved_names/: groups may be nested.
-_PROJECT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+", re.ASCII)
-_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_PROJECT = r"(?a)[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+"
+_ID = r"(?a)[1-9][0-9]{0,18}"
 # https://git-scm.com/docs/git-check-ref-format, and no `:`, which separates the parts of a subject
-_BRANCH = re.compile(r"(?!refs/)(?!/)(?!.*(?://|\.\.|@\{|/\.|\.lock$|[/.]$))[A-Za-z0-9._/@#+=,-]{1,255}", re.ASCII)
-_HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.ASCII)
-_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
-_BOUNDARY = re.compile(r"(?:arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/)?[\w+=,.@/-]{1,512}", re.ASCII)
+_BRANCH = r"(?a)(?!refs/)(?!/)(?!.*(?://|\.\.|@\{|/\.|\.lock$|[/.]$))[A-Za-z0-9._/@#+=,-]{1,255}"
+_HOST = r"(?a)[a-z0-9-]+(?:\.[a-z0-9-]+)+"
+_PATH = r"(?a)(?:/[A-Za-z0-9._~-]+)*"
+_BOUNDARY = r"(?a)(?:arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/)?[\w+=,.@/-]{1,512}"
 
 
 class RepositoryPath(OwnRule):
     """A path of names on a forge: `owner/name` on GitHub, and perhaps more groups on GitLab. Empty: none."""
 
-    def __init__(self, shape: re.Pattern[str], words: str) -> None:
+    def __init__(self, shape: str, words: str) -> None:
         self._shape, self._words = shape, words
 
     def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
         """See `table.Rule`."""
         if value in ("", None):
             return ""
-        if not isinstance(value, str) or value.endswith(".git") or not self._shape.fullmatch(value):
+        if not isinstance(value, str) or value.endswith(".git") or not re.fullmatch(self._shape, value):
             problems.add(key, value, self._words)
             return ""
         return value
@@ -58,7 +58,7 @@ class Id(OwnRule):
         if value in ("", None):
             return ""
         text = str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
-        if not _ID.fullmatch(text):
+        if not re.fullmatch(_ID, text):
             problems.add(
                 key, value, f"the number that `gh api repos/OWNER/NAME --jq {_jq(key)}` prints, without wildcards"
             )
@@ -82,8 +82,8 @@ class Url(OwnRule):
             parts = urlsplit("")
         if (
             parts.scheme != "https"
-            or not _HOST.fullmatch(parts.netloc)
-            or not _PATH.fullmatch(parts.path)
+            or not re.fullmatch(_HOST, parts.netloc)
+            or not re.fullmatch(_PATH, parts.path)
             or text != f"https://{parts.netloc}{parts.path}"
         ):
             problems.add(
@@ -100,7 +100,7 @@ class BranchName(OwnRule):
 
     def read(self, key: str, value: Any, before: Any, problems: Problems) -> str:
         """See `table.Rule`."""
-        if not isinstance(value, str) or not _BRANCH.fullmatch(value):
+        if not isinstance(value, str) or not re.fullmatch(_BRANCH, value):
             problems.add(key, value, "a branch's name like main, without refs/heads/ and wildcards")
             return str(before)
         return value
@@ -113,7 +113,7 @@ class Boundary(OwnRule):
         """See `table.Rule`."""
         if value in ("", None):
             return ""
-        if not isinstance(value, str) or not _BOUNDARY.fullmatch(value):
+        if not isinstance(value, str) or not re.fullmatch(_BOUNDARY, value):
             problems.add(key, value, "a managed policy's name, or its ARN")
             return ""
         return value

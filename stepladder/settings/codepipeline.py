@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +27,13 @@ IMAGES = {
 """Images with what applies Terraform's roots, git, and Alpine's package manager: those of GitLab's pipeline."""
 SETUP = ("command -v uv || (apk add --no-cache py3-pip && pip install --quiet --break-system-packages uv==0.13.9)",)
 
-_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+", re.ASCII)
+_PATH = r"(?a)[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+"
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html
-_CONNECTION = re.compile(
-    r"(?:arn:aws[a-z-]*:(?:codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[0-9a-f-]{36})?",
-    re.ASCII,
+_CONNECTION = (
+    r"(?a)(?:arn:aws[a-z-]*:(?:codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[0-9a-f-]{36})?"
 )
-_IMAGE = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254})?", re.ASCII)
-_COMMAND = re.compile(r"\S[^\n]{0,1023}")
+_IMAGE = r"(?a)(?:[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254})?"
+_COMMAND = r"\S[^\n]{0,1023}"
 
 
 class ServerUrl(Url):

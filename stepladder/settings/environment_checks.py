@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stepladder.settings.load import Settings
 
 _LONGEST_HOURS = 160  # of a rung that asks
-_ARN = re.compile(r"arn:aws[a-z-]*:(?:sqs|sns|dynamodb|events):([a-z0-9-]+):[0-9]{12}:")
+_ARN = r"arn:aws[a-z-]*:(?:sqs|sns|dynamodb|events):([a-z0-9-]+):[0-9]{12}:"
 
 
 def check(settings: Settings, problems: Problems) -> None:
@@ -54,7 +54,7 @@ def _check_triggers(key: str, environment: EnvironmentSettings, problems: Proble
     for trigger in environment.triggers or ():
         for each in settings_of(trigger.settings):
             for arn in _texts(getattr(trigger.settings, each.name)):
-                at = _ARN.match(arn)
+                at = re.match(_ARN, arn)
                 if at and at[1] != environment.region:
                     where = f"{key} ({trigger.label}).{each.name}"
                     problems.add(where, arn, f"an ARN in the environment's region, {environment.region}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -78,7 +79,7 @@ class Environments(OwnRule):
 
 def _check_role(key: str, environment: EnvironmentSettings, problems: Problems) -> None:
     """Check that the role is in the environment's account: no other check would see that."""
-    arn, account = names.ROLE_PATTERN.fullmatch(environment.role_arn), environment.account
+    arn, account = re.fullmatch(names.ROLE_PATTERN, environment.role_arn), environment.account
     if environment.role_arn and (arn is None or (account and arn["account"] != account)):
         where, example = (f"account {account}", account) if account else ("the environment's account", "<account>")
         allowed = f"the ARN of a role in {where}, such as arn:aws:iam::{example}:role/deploy"

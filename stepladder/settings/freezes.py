@@ -16,14 +16,10 @@ SHAPES = "`fri 16:00 - mon 08:00 Europe/Berlin` each week, or `2026-12-20 - 2027
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _TIME = r"(?:[01]?\d|2[0-3]):[0-5]\d|24:00"
 _ZONE = r"(?: +(?P<zone>[A-Za-z][\w+/-]*))?"
-_WEEKLY = re.compile(
-    rf"(?P<first>[a-z]+) +(?P<from>{_TIME}) *- *(?P<last>[a-z]+) +(?P<to>{_TIME}){_ZONE}",
-    re.IGNORECASE | re.ASCII,
-)
-_ONCE = re.compile(
-    rf"(?P<first>\d{{4}}-\d\d-\d\d)(?: +(?P<from>{_TIME}))? +- +"
-    rf"(?P<last>\d{{4}}-\d\d-\d\d)(?: +(?P<to>{_TIME}))?{_ZONE}",
-    re.ASCII,
+_WEEKLY = rf"(?ai)(?P<first>[a-z]+) +(?P<from>{_TIME}) *- *(?P<last>[a-z]+) +(?P<to>{_TIME}){_ZONE}"
+_ONCE = (
+    rf"(?a)(?P<first>\d{{4}}-\d\d-\d\d)(?: +(?P<from>{_TIME}))? +- +"
+    rf"(?P<last>\d{{4}}-\d\d-\d\d)(?: +(?P<to>{_TIME}))?{_ZONE}"
 )
 _LONGEST = timedelta(days=366)
 _YEARS = range(2000, 2100)
@@ -59,7 +55,7 @@ def _read(key: str, value: object, problems: Problems) -> FreezeWindow | None:
             problems.add(f"{key}.reason", reason, f"a text of one line, of at most {_REASON} characters")
             return None
     text = " ".join(value.split()) if isinstance(value, str) else ""
-    weekly, once = _WEEKLY.fullmatch(text), _ONCE.fullmatch(text)
+    weekly, once = re.fullmatch(_WEEKLY, text), re.fullmatch(_ONCE, text)
     match = weekly or once
     if not match:
         problems.add(key, value, SHAPES)

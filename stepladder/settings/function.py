@@ -7,7 +7,6 @@ variable with its type, default, validations and description, the root that pass
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +34,7 @@ RESERVED = frozenset(
 )
 
 
-HANDLER = re.compile(r"([A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)*\.[A-Za-z0-9_]+)?")
+HANDLER = r"([A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)*\.[A-Za-z0-9_]+)?"
 LONGEST = 4096
 """Bytes of all environment variables together, as JSON."""
 
@@ -85,7 +84,7 @@ class Alarms:
     )
     topic_arns: tuple[str, ...] = setting(
         (),
-        Texts(re.compile(r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[^:]+"), "ARNs of SNS topics", each="arn"),
+        Texts(r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[^:]+", "ARNs of SNS topics", each="arn"),
         "SNS topics that get every change of an alarm",
     )
 

@@ -14,7 +14,6 @@ function's settings always are. So whatever works on the one function of a proje
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -38,7 +37,7 @@ EXAMPLE = "mailer"
 """The name that stands for any function in the reference."""
 MAIN = "main"
 """What `--function` says for the project's own function, which has no name."""
-NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 _NAME_WORDS = "names of lower-case letters, digits and single hyphens, beginning with a letter, each once"
 _LONGEST_ROLE = 64  # IAM's limit, and Lambda's, and EventBridge's for its rules and schedules
 _ROLE = "codedeploy"  # the longest end of a role's name (terraform/modules/service)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from stepladder.core.errors import BadInputError
@@ -22,7 +21,7 @@ class ImageSettings:
     )
     base: str = setting(
         "",
-        Text(re.compile(r"[\w./:@-]*"), "an image reference, or empty"),
+        Text(r"[\w./:@-]*", "an image reference, or empty"),
         "base image instead of AWS's own for the Python version",
     )
     context: str = setting("function", Inside(), "folder of the Dockerfile")

@@ -14,15 +14,15 @@ from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Flag, Texts, Whole
 from stepladder.settings.table import Check, setting
 
-_SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
-_SECURITY_GROUP = re.compile(r"sg-[0-9a-f]{8,17}")
+_SUBNET = r"subnet-[0-9a-f]{8,17}"
+_SECURITY_GROUP = r"sg-[0-9a-f]{8,17}"
 _FIRST = (
     r"arn:aws[a-z-]*:(sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}|sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}|"
     r"lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[$A-Za-z0-9_-]+)?|"
     r"events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9/._-]+"
 )
-_SUCCESS = re.compile(rf"{_FIRST})")
-_FAILURE = re.compile(rf"{_FIRST}|s3:::[a-z0-9.-]{{3,63}})")
+_SUCCESS = rf"{_FIRST})"
+_FAILURE = rf"{_FIRST}|s3:::[a-z0-9.-]{{3,63}})"
 """https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html: no FIFO, S3 for failures only."""
 DESTINATION = "the ARN of a standard SQS queue, a standard SNS topic, a Lambda function or an EventBridge bus"
 
@@ -55,7 +55,7 @@ class Destination(Texts):
         """See `Rule`."""
         if value in ("", None):
             return ()
-        if isinstance(value, str) and (references.passes(key, value) or self.shape.fullmatch(value)):
+        if isinstance(value, str) and (references.passes(key, value) or re.fullmatch(self.shape, value)):
             return (value,)
         if isinstance(value, (list, tuple)) and len(value) <= 1:
             return tuple(super().read(key, value, before, problems))

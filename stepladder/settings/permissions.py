@@ -30,7 +30,7 @@ _FILE_KEYS = ("file", "reasons")
 _ELEMENTS = {"Action": "actions", "Condition": "conditions", "Effect": "effect", "Resource": "resources", "Sid": "sid"}
 _DOCUMENT = ("Id", "Statement", "Version")
 _ENTRY = f"a statement with actions and resources, or the name of a file like {FOLDER}/orders.json"
-_MANAGED = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12}|aws):policy/[\w+=,.@/-]+")
+_MANAGED = r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12}|aws):policy/[\w+=,.@/-]+"
 _MANAGED_WORDS = "ARNs of managed policies, such as arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess"
 
 
@@ -83,7 +83,7 @@ class ManagedPolicies:
             problems.add(key, value, f"a list of {_MANAGED_WORDS}")
             return ()
         for each in value:
-            if not isinstance(each, str) or not (references.passes(key, each) or _MANAGED.fullmatch(each)):
+            if not isinstance(each, str) or not (references.passes(key, each) or re.fullmatch(_MANAGED, each)):
                 problems.add(key, each, _MANAGED_WORDS)
         if len(set(map(str, value))) < len(value):
             problems.add(key, list(value), "each policy once")
@@ -111,7 +111,7 @@ def check_location(key: str, function: Any, region: str, account: str, problems:
     """Check what only an environment knows: the partition of its region, and its account."""
     own = partition_of(region)
     for each in function.managed_policies:
-        arn = _MANAGED.fullmatch(each)
+        arn = re.fullmatch(_MANAGED, each)
         if arn and (arn["partition"] != own or arn["account"] not in ("aws", account)):
             problems.add(
                 f"{key}.managed_policies", each, f"policies of AWS or of account {account}: arn:{own}:iam::..."

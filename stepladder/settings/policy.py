@@ -27,15 +27,15 @@ ACTIONS = "actions like dynamodb:GetItem, at least one"
 RESOURCES = "ARNs, `*`, or references like ${aws_dynamodb_table.orders.arn}, at least one"
 REASON = "a name in place of the wildcard, or a `reason` for it beside it"
 
-_SID = re.compile(r"[A-Za-z0-9]+")
-_ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
-_ARN = re.compile(
+_SID = r"[A-Za-z0-9]+"
+_ACTION = r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+"
+_ARN = (
     r"arn:(?P<partition>[a-z*?][a-z0-9*?-]*):(?P<service>[A-Za-z0-9*?-]+):[A-Za-z0-9*?-]*:"
     r"(?P<account>[0-9]{12}|aws|[0-9]*[*?][0-9*?]*|\$\{[^}]*\})?:(?P<name>.+)"
 )
-_WILD = re.compile(r"[*?]+")
+_WILD = r"[*?]+"
 _BARE = frozenset({"s3", "sns", "sqs", "execute-api"})  # an ARN of theirs names no kind: its first part is the name
-_OPERATOR = re.compile(r"(?:ForAllValues:|ForAnyValue:)?(?P<name>[A-Za-z]+?)(?:IfExists)?")
+_OPERATOR = r"(?:ForAllValues:|ForAnyValue:)?(?P<name>[A-Za-z]+?)(?:IfExists)?"
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 OPERATORS = (
     *("StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"),
@@ -50,11 +50,11 @@ def statement(key: str, raw: Mapping[str, Any], problems: Problems) -> Statement
     """Return a checked statement; `key` says where it stands, and its `reason` goes no further."""
     sid = "" if raw.get("sid") is None else raw["sid"]
     name = f"{key} ({sid})" if isinstance(sid, str) and sid else key
-    if not isinstance(sid, str) or (sid and not _SID.fullmatch(sid)):
+    if not isinstance(sid, str) or (sid and not re.fullmatch(_SID, sid)):
         problems.add(f"{name}.sid", sid, "letters and digits")
         sid = ""
     effect = problems.choice(f"{name}.effect", raw.get("effect", EFFECTS[0]), EFFECTS)
-    actions = _texts(f"{name}.actions", raw.get("actions"), ACTIONS, _ACTION.fullmatch, problems)
+    actions = _texts(f"{name}.actions", raw.get("actions"), ACTIONS, re.compile(_ACTION).fullmatch, problems)
     resources = _texts(f"{name}.resources", raw.get("resources"), RESOURCES, _is_resource, problems)
     conditions = _conditions(f"{name}.conditions", raw.get("conditions"), problems)
     reason = raw.get("reason")
@@ -76,7 +76,7 @@ def statement(key: str, raw: Mapping[str, Any], problems: Problems) -> Statement
 
 def is_wide_action(action: str) -> bool:
     """Say whether an action has a wildcard: it takes in actions that AWS adds later."""
-    return bool(_WILD.search(action))
+    return bool(re.search(_WILD, action))
 
 
 def is_wide_resource(resource: str) -> bool:
@@ -84,14 +84,14 @@ def is_wide_resource(resource: str) -> bool:
 
     A wildcard behind a name (`bucket/*`, `table/orders/index/*`) isn't wide.
     """
-    if _WILD.fullmatch(resource):
+    if re.fullmatch(_WILD, resource):
         return True
-    arn = _ARN.fullmatch(resource)
+    arn = re.fullmatch(_ARN, resource)
     if not arn or references.has(resource):
         return False
     segments = [each for each in re.split(r"[:/]", arn["name"]) if each]
     named = segments if arn["service"] in _BARE or len(segments) == 1 else segments[1:]
-    return bool(_WILD.search(arn["service"]) or _WILD.fullmatch(segments[0]) or _WILD.fullmatch(named[0]))
+    return bool(re.search(_WILD, arn["service"]) or re.fullmatch(_WILD, segments[0]) or re.fullmatch(_WILD, named[0]))
 
 
 def size(statements: Iterable[Statement]) -> int:
@@ -103,13 +103,13 @@ def size(statements: Iterable[Statement]) -> int:
 def partitions(resources: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield each ARN that names a partition, and the partition."""
     for each in resources:
-        arn = _ARN.fullmatch(each)
-        if arn and not _WILD.search(arn["partition"]):
+        arn = re.fullmatch(_ARN, each)
+        if arn and not re.search(_WILD, arn["partition"]):
             yield each, arn["partition"]
 
 
 def _is_resource(value: str) -> bool:
-    return bool(references.has(value) or value == "*" or _ARN.fullmatch(value))
+    return bool(references.has(value) or value == "*" or re.fullmatch(_ARN, value))
 
 
 def _texts(key: str, raw: Any, allowed: str, fits: Any, problems: Problems) -> list[str]:
@@ -133,7 +133,7 @@ def _conditions(key: str, raw: Any, problems: Problems) -> dict[str, dict[str, l
         return {}
     conditions: dict[str, dict[str, list[str]]] = {}
     for operator, tests in raw.items():
-        match = _OPERATOR.fullmatch(str(operator))
+        match = re.fullmatch(_OPERATOR, str(operator))
         if not match or match["name"] not in OPERATORS:
             meant = did_you_mean(operator, OPERATORS)
             problems.add(f"{key}.{operator}", tests, f"{meant} an operator of IAM, such as {OPERATORS[0]}".strip())

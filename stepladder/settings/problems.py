@@ -39,9 +39,9 @@ class Problems:
         """Say whether a key's value is among the problems: what hangs on it needs no message then."""
         return any(message.startswith(f"{self.named(key)} is ") for message in self.messages)
 
-    def text(self, key: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
+    def text(self, key: str, value: object, pattern: str, allowed: str) -> str:
         """Check a text."""
-        if not isinstance(value, str) or not pattern.fullmatch(value):
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
             self.add(key, value, allowed)
             return ""
         return value

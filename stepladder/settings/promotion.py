@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,9 +21,7 @@ _LONGEST_MINUTES = 5760
 _DEPLOYMENT = ("", ".widths", ".minutes")
 _BAKE_REQUESTS = Whole(1, 1000000, zero=True)
 _ALARMS = Texts(
-    re.compile(
-        r"[^\s:*][^:*\r\n]{0,254}|arn:aws[a-z-]*:cloudwatch:[a-z]{2}(?:-[a-z]+)+-\d:\d{12}:alarm:[^:*\r\n]{1,255}"
-    ),
+    r"[^\s:*][^:*\r\n]{0,254}|arn:aws[a-z-]*:cloudwatch:[a-z]{2}(?:-[a-z]+)+-\d:\d{12}:alarm:[^:*\r\n]{1,255}",
     "names or ARNs of CloudWatch alarms",
     "alarm",
 )
@@ -158,7 +155,7 @@ class PromotionSettings:
     )
     require: tuple[str, ...] = setting(
         (),
-        Texts(re.compile(f"(?:{'|'.join(REFERRERS)})"), f"some of {', '.join(REFERRERS)}", "attached"),
+        Texts(f"(?:{'|'.join(REFERRERS)})", f"some of {', '.join(REFERRERS)}", "attached"),
         "what an image must have in the registry to be promoted: `sbom`, `provenance`, `signature`",
     )
     checks: bool = setting(

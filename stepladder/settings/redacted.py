@@ -10,34 +10,32 @@ import re
 from stepladder.settings import secret_values
 
 HIDDEN = "(hidden)"
-_NAMED = re.compile(
+_NAMED = (
     r"""(?P<name>[A-Za-z][\w.-]{1,60})(?P<sign>\\{0,8}["']?\s{0,9}(?:=>|=|:)\s{0,9})"""
     r"""(?P<open>[bru]{0,2}\\{0,8}(?P<quote>["']))?"""
     r"""(?P<value>(?(quote)(?:(?!\\{0,8}(?P=quote)).){3,4000}|[^\s"',;&}\])\\]{3,4000}))"""
 )
 """A name, a sign and a value: in quotes to their end, also in quotes that JSON within JSON escapes; else a word."""
-_HEADER = re.compile(r"""(?P<name>authorization\W{1,8}(?:bearer|basic|token)\s+)[^\s"',;\\]+""", re.IGNORECASE)
+_HEADER = r"""(?i)(?P<name>authorization\W{1,8}(?:bearer|basic|token)\s+)[^\s"',;\\]+"""
 _JUDGED = 100  # characters of a value that say whether it is none: a switch, a path, where a secret is
-_WORD = re.compile(r"\S+")
-_BLOCK = re.compile(
-    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\Z)", re.DOTALL
-)
+_WORD = r"\S+"
+_BLOCK = r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\Z)"
 
 
 def redacted(text: str) -> str:
     """Return a text without what looks like a secret."""
     if not text:
         return text
-    text = _BLOCK.sub(HIDDEN, text)
-    text = _HEADER.sub(rf"\g<name>{HIDDEN}", text)
+    text = re.sub(_BLOCK, HIDDEN, text)
+    text = re.sub(_HEADER, rf"\g<name>{HIDDEN}", text)
     text = _without_values(text)
-    return _WORD.sub(_without_shape, text)
+    return re.sub(_WORD, _without_shape, text)
 
 
 def _without_values(text: str) -> str:
     """Hide the values behind names of secrets, also inside of another name's: `error:password=...`."""
     kept, at = list[str](), 0
-    while match := _NAMED.search(text, at):
+    while match := re.compile(_NAMED).search(text, at):
         begin = match.start("value")
         is_secret = _is_secret(match["name"], match["value"][:_JUDGED])
         kept += [text[at:begin], HIDDEN if is_secret else ""]

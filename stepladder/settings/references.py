@@ -18,16 +18,14 @@ from typing import Any
 from stepladder.settings.problems import Problems
 
 EXAMPLE = "${aws_dynamodb_table.orders.name}"
-_KEYS = re.compile(r"(?:functions\.[^.]+\.)?(?:environments\.[^.]+\.)?(?:function|triggers)(?:[.\[]|$)")
-_POLICY_VARIABLE = re.compile(r"\s*[\w-]+:")
-_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
-_NAMED = re.compile(
+_KEYS = r"(?:functions\.[^.]+\.)?(?:environments\.[^.]+\.)?(?:function|triggers)(?:[.\[]|$)"
+_POLICY_VARIABLE = r"\s*[\w-]+:"
+_QUOTED = r'"(?:\\.|[^"\\])*"'
+_NAMED = (
     r"(?<![\w.:/-])(?:(?P<head>data|local|module|var)\.[A-Za-z_][\w-]*|(?P<type>[a-z][a-z0-9]*_[a-z0-9_]+)\.[A-Za-z_])"
 )
-_DECLARED = re.compile(
-    r"(?<![\w.:/-])(?:data\.[a-z][\w-]*|[a-z][a-z0-9]*_[a-z0-9_]+|local|module|var)\.[A-Za-z_][\w-]*"
-)
-_OPEN = re.compile(r"(\$*)\$\{")
+_DECLARED = r"(?<![\w.:/-])(?:data\.[a-z][\w-]*|[a-z][a-z0-9]*_[a-z0-9_]+|local|module|var)\.[A-Za-z_][\w-]*"
+_OPEN = r"(\$*)\$\{"
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Part:
 def parts(text: str) -> Iterator[Part]:
     """Yield a text's pieces in their order; an escaped reference is plain text without its escape."""
     start = position = 0
-    while match := _OPEN.search(text, position):
+    while match := re.compile(_OPEN).search(text, position):
         end = _end(text, match.end())
         if end < 0:
             break
@@ -101,12 +99,12 @@ def named(value: str) -> Iterator[str]:
     """
     for part in parts(value):
         if part.reference and not re.search(r"\bfor\b", part.text):
-            yield from (match[0] for match in _DECLARED.finditer(_QUOTED.sub('""', part.text)))
+            yield from (match[0] for match in re.finditer(_DECLARED, re.sub(_QUOTED, '""', part.text)))
 
 
 def work_in(key: str) -> bool:
     """Say whether a setting may hold references: those of the function, which the service root gets."""
-    return bool(_KEYS.match(key))
+    return bool(re.match(_KEYS, key))
 
 
 def passes(key: str, value: Any) -> bool:
@@ -132,8 +130,8 @@ def misplaced(raw: Any, key: str = "") -> Iterator[tuple[str, str]]:
 def unclosed(raw: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield each text whose reference lacks its `}`, after its key."""
     for at, text in _texts(raw, key):
-        opened = (match for match in _OPEN.finditer(text) if not match[1] and _end(text, match.end()) < 0)
-        if any(_NAMED.match(text[match.end() :].lstrip()) for match in opened):
+        opened = (match for match in re.finditer(_OPEN, text) if not match[1] and _end(text, match.end()) < 0)
+        if any(re.match(_NAMED, text[match.end() :].lstrip()) for match in opened):
             yield at, text
 
 
@@ -157,14 +155,14 @@ def _each(value: Any, make: Any) -> Any:
 
 
 def _is_reference(body: str) -> bool:
-    return not _POLICY_VARIABLE.match(body) and bool(_NAMED.search(_QUOTED.sub('""', body)))
+    return not re.match(_POLICY_VARIABLE, body) and bool(re.search(_NAMED, re.sub(_QUOTED, '""', body)))
 
 
 def _end(text: str, start: int) -> int:
     """Return where the brace closes that was opened before `start`, or -1."""
     depth, position = 1, start
     while position < len(text):
-        quote = _QUOTED.match(text, position)
+        quote = re.compile(_QUOTED).match(text, position)
         if quote:
             position = quote.end()
             continue

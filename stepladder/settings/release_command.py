@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +49,7 @@ class ReleaseCommandSettings:
 
     command: str = setting(
         "",
-        Text(re.compile(r"([a-z][a-z0-9_-]*)?"), "lower-case letters, digits, - and _, beginning with a letter", 40),
+        Text(r"([a-z][a-z0-9_-]*)?", "lower-case letters, digits, - and _, beginning with a letter", 40),
         "name of the [release command](../guides/migrations.md); without it and `event` there is none",
     )
     event: Mapping[str, Any] = setting(

@@ -102,7 +102,7 @@ class Text:
     One that is `literal` holds no reference where another might: it is needed before Terraform runs.
     """
 
-    shape: re.Pattern[str]
+    shape: str
     words: str
     longest: int = 0
     literal: bool = False
@@ -120,7 +120,7 @@ class Text:
     def checks(self, variable: str) -> tuple[Check, ...]:
         """See `Rule`."""
         shaped = Check(
-            f"can(regex({hcl_text(f'^({self.shape.pattern})$')}, var.{variable}))", f"{variable} must be {self.words}."
+            f"can(regex({hcl_text(f'^({self.shape})$')}, var.{variable}))", f"{variable} must be {self.words}."
         )
         if not self.longest:
             return (shaped,)
@@ -177,7 +177,7 @@ class Offered:
 class Texts:
     """A list of texts of one shape. One reference may stand for the whole list."""
 
-    shape: re.Pattern[str]
+    shape: str
     words: str
     each: str
     """What one of them is called."""
@@ -190,7 +190,7 @@ class Texts:
         if references.work_in(key) and references.is_one(value):
             return str(value)
         if not isinstance(value, (list, tuple)) or not all(
-            isinstance(each, str) and (references.passes(key, each) or self.shape.fullmatch(each)) for each in value
+            isinstance(each, str) and (references.passes(key, each) or re.fullmatch(self.shape, each)) for each in value
         ):
             problems.add(key, value, f"a list of {self.words}")
             return ()
@@ -200,7 +200,7 @@ class Texts:
 
     def checks(self, variable: str) -> tuple[Check, ...]:
         """See `Rule`."""
-        shaped = f"can(regex({hcl_text(f'^{self.shape.pattern}$')}, {self.each}))"
+        shaped = f"can(regex({hcl_text(f'^{self.shape}$')}, {self.each}))"
         condition = f"alltrue([for {self.each} in var.{variable} : {shaped}])"
         checks = (Check(condition, f"{variable} must be {self.words}."),)
         filled = Check(f"length(var.{variable}) > 0", f"{variable} must not be empty.")
@@ -273,7 +273,7 @@ class Variables:
             return {}
         for name, text in value.items():
             shown = "..." if secret_values.why(str(name), str(text)) else text
-            if not VARIABLE.fullmatch(str(name)):
+            if not re.fullmatch(VARIABLE, str(name)):
                 problems.add(
                     key, name, "names like LOG_LEVEL: at least two letters, digits and underscores, a letter first"
                 )
@@ -299,7 +299,7 @@ class Variables:
         )
         return (
             Check(
-                f'alltrue([for name in {names} : can(regex("^{VARIABLE.pattern}$", name))])',
+                f'alltrue([for name in {names} : can(regex("^{VARIABLE}$", name))])',
                 f"{variable} must have names of at least two letters, digits and underscores, beginning with a letter.",
             ),
             Check(
@@ -319,7 +319,7 @@ def hcl_text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
 
 
-VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
+VARIABLE = r"[a-zA-Z][a-zA-Z0-9_]+"
 
 
 def as_json(values: Mapping[str, str]) -> str:

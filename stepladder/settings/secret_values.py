@@ -50,7 +50,7 @@ _PLAIN_VALUE = (
     r"|(/[\w.-]+){2,}|(ssm|secretsmanager):\S+|arn:[\w-]+:[a-z0-9-]+:\S+|https?://[^\s@?]+|\$\{[^}]+\}"
 )
 """Values that are no secret whatever the name: nothing, a switch, a path, where a secret is, a Terraform reference."""
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_WORD = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+"
 
 SHAPES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("an AWS access key", ("AKIA", "ASIA", "ABIA", "ACCA"), r"\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
@@ -101,7 +101,7 @@ SHAPES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 )
 """What a value is, texts of which such a value holds one, and its shape: compiled only for a value that holds one."""
 # 40 characters of base64 are an AWS secret key only where they are mixed: a Git commit has as many, all of them hex.
-_AWS_SECRET = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=[^0-9]*[0-9])(?!/)[A-Za-z0-9/+]{40}")
+_AWS_SECRET = r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=[^0-9]*[0-9])(?!/)[A-Za-z0-9/+]{40}"  # noqa: S105 - a pattern
 _SHORTEST_MIX = 24
 """How many different characters random base64 of that length has at least, but for one in a million."""
 
@@ -111,7 +111,7 @@ def why(name: str, value: str) -> str:
     text = value.strip()
     if what := shape_of(text):
         return f"its value is {what}" if what.startswith("a password") else f"its value has the shape of {what}"
-    if _AWS_SECRET.fullmatch(text) and len(set(text)) >= _SHORTEST_MIX:
+    if re.fullmatch(_AWS_SECRET, text) and len(set(text)) >= _SHORTEST_MIX:
         return "its value has the shape of an AWS secret key"
     if is_secret_name(name) and not re.fullmatch(_PLAIN_VALUE, text, re.IGNORECASE):
         return "its name says so"
@@ -128,7 +128,7 @@ def shape_of(text: str) -> str:
 
 def is_secret_name(name: str) -> bool:
     """Say whether a variable of this name holds a secret: DB_PASSWORD does, PASSWORD_MIN_LENGTH doesn't."""
-    words = [word.upper() for word in _WORD.findall(name)]
+    words = [word.upper() for word in re.findall(_WORD, name)]
     end = max((at + 1 for at in range(len(words)) if _is_secret_word(words, at)), default=0)
     return bool(end) and words[0] not in _COUNTS and _DESCRIBES.isdisjoint(words[end:])
 

@@ -33,20 +33,18 @@ TITLES = {SSM: "Parameter Store", SECRETS_MANAGER: "Secrets Manager"}
 DEFAULT_IDS = {SSM: "/{project}/{env}/{name}", SECRETS_MANAGER: "{project}/{env}/{name}"}
 """Where a secret is whose setting says the store alone."""
 PLACEHOLDERS = ("project", "env", "region", "account", "name")
-KEY_PATTERN = re.compile(r"arn:aws(-[a-z-]+)?:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+")
+KEY_PATTERN = r"arn:aws(-[a-z-]+)?:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"
 _KEY_WORDS = "the ARN of a KMS key (arn:aws:kms:<region>:<account>:key/<id>), not an alias: IAM can't name one"
-_PLACEHOLDER = re.compile(r"(?<!\$)\{([^{}]*)\}")
+_PLACEHOLDER = r"(?<!\$)\{([^{}]*)\}"
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
-_PARAMETER = re.compile(r"[A-Za-z0-9_.-]+|(/[A-Za-z0-9_.-]+){1,15}")
-_RESERVED_PARAMETER = re.compile(r"/?(aws|ssm)", re.IGNORECASE)
+_PARAMETER = r"[A-Za-z0-9_.-]+|(/[A-Za-z0-9_.-]+){1,15}"
+_RESERVED_PARAMETER = r"(?i)/?(aws|ssm)"
 _PARAMETER_LONGEST = 1011
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html; `!` is in AWS's own names
-_SECRET = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
+_SECRET = r"[A-Za-z0-9/_+=.@!-]{1,512}"  # noqa: S105 - a pattern
 _ARNS = {
-    SSM: re.compile(r"arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9_./-]+"),
-    SECRETS_MANAGER: re.compile(
-        r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+-[A-Za-z0-9]{6}"
-    ),
+    SSM: r"arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9_./-]+",
+    SECRETS_MANAGER: (r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+-[A-Za-z0-9]{6}"),
 }
 
 
@@ -113,7 +111,7 @@ def _values(settings: Settings, environment: str) -> dict[str, str]:
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+    return re.sub(_PLACEHOLDER, lambda match: values.get(match[1], match[0]), text)
 
 
 def _secret(name: str, text: str, given: Mapping[str, str]) -> Secret:
@@ -137,7 +135,7 @@ class SecretReferences:
             return {}
         read = dict(before)
         for name, text in value.items():
-            if not VARIABLE.fullmatch(str(name)) or name in self.reserved:
+            if not re.fullmatch(VARIABLE, str(name)) or name in self.reserved:
                 problems.add(
                     key, name, "names of at least two letters, digits and underscores, which Lambda doesn't reserve"
                 )
@@ -160,7 +158,7 @@ class SecretReferences:
                 "It is where the value is, never the value"
             )
             return False
-        for unknown in (each for each in _PLACEHOLDER.findall(identifier) if each not in PLACEHOLDERS):
+        for unknown in (each for each in re.findall(_PLACEHOLDER, identifier) if each not in PLACEHOLDERS):
             meant = did_you_mean(unknown, PLACEHOLDERS)
             allowed = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
             problems.add(key, text, f"{allowed} in braces{f'; {meant}' if meant else ''}")
@@ -173,7 +171,7 @@ class SecretReferences:
         shape = 'can(regex("^(ssm|secretsmanager):[^[:space:]]+$", each))'
         return (
             Check(
-                f'alltrue([for name in keys(var.{variable}) : can(regex("^{VARIABLE.pattern}$", name))])',
+                f'alltrue([for name in keys(var.{variable}) : can(regex("^{VARIABLE}$", name))])',
                 f"{variable} must have names of at least two letters, digits and underscores, beginning with a letter.",
             ),
             Check(
@@ -205,14 +203,14 @@ class Key:
             problems.add(key, value, f"{_KEY_WORDS}; a key that this Terraform makes isn't there when a value is set")
             return ""
         sample = _filled(str(value), {"region": "eu-west-1", "account": "1" * 12, "project": "x", "env": "x"})
-        if not isinstance(value, str) or not KEY_PATTERN.fullmatch(sample):
+        if not isinstance(value, str) or not re.fullmatch(KEY_PATTERN, sample):
             problems.add(key, value, _KEY_WORDS)
             return ""
         return value
 
     def checks(self, variable: str) -> tuple[Check, ...]:
         """See `table.Rule`."""
-        shape = json.dumps(f"^{KEY_PATTERN.pattern}$")
+        shape = json.dumps(f"^{KEY_PATTERN}$")
         condition = f'var.{variable} == "" || can(regex({shape}, var.{variable}))'
         return (Check(condition, f"{variable} must be the ARN of a KMS key, or empty."),)
 
@@ -300,11 +298,11 @@ def _wrong_shape(secret: Secret) -> str:
         return ""
     if secret.id.startswith("arn:"):
         ends = ", whole with the six characters at its end" if secret.store == SECRETS_MANAGER else ""
-        return "" if _ARNS[secret.store].fullmatch(secret.id) else f"an ARN of {TITLES[secret.store]}{ends}"
+        return "" if re.fullmatch(_ARNS[secret.store], secret.id) else f"an ARN of {TITLES[secret.store]}{ends}"
     if secret.store == SECRETS_MANAGER:
-        return "" if _SECRET.fullmatch(secret.id) else "a name of at most 512 letters, digits and /_+=.@-"
-    if _RESERVED_PARAMETER.match(secret.id):
+        return "" if re.fullmatch(_SECRET, secret.id) else "a name of at most 512 letters, digits and /_+=.@-"
+    if re.match(_RESERVED_PARAMETER, secret.id):
         return "a path that doesn't begin with aws or ssm, which AWS reserves, such as ssm:/my/{env}/{name}"
-    is_path = _PARAMETER.fullmatch(secret.id) and len(secret.id) <= _PARAMETER_LONGEST
+    is_path = re.fullmatch(_PARAMETER, secret.id) and len(secret.id) <= _PARAMETER_LONGEST
     allowed = "a path like /payments/{env}/stripe: letters, digits and .-_ between at most 15 slashes"
     return "" if is_path else f"{allowed}, {_PARAMETER_LONGEST} characters"

@@ -21,11 +21,11 @@ PREDEFINED = (
 """https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html#deployment-configuration-lambda"""
 SHAPES = "AllAtOnce, Canary<n>Percent<n>Minutes, Linear<n>PercentEvery<n>Minutes, or widths like [1, 5, 25, 100]"
 WIDTHS = "widths"
-_SHAPE = re.compile(
+_SHAPE = (
     r"(?P<all>AllAtOnce)|Canary(?P<canary>\d+)Percent(?P<wait>\d+)Minutes?"
     r"|Linear(?P<linear>\d+)PercentEvery(?P<every>\d+)Minutes?"
 )
-_CONFIG = re.compile(r"-(?P<kind>canary|linear)-(?P<percent>\d+)-(?P<minutes>\d+)$")
+_CONFIG = r"-(?P<kind>canary|linear)-(?P<percent>\d+)-(?P<minutes>\d+)$"
 _ALL = 100
 _MOST_MINUTES = 2880  # what CodeDeploy allows between two shifts
 _LONGEST = 4320  # minutes of all widths together: a promotion takes at most seven days
@@ -56,7 +56,7 @@ class Shift:
     @classmethod
     def parse(cls, text: str) -> Shift:
         """Read a name such as `Canary10Percent5Minutes`; ValueError for anything else."""
-        match = _SHAPE.fullmatch(text)
+        match = re.fullmatch(_SHAPE, text)
         if not match:
             raise ValueError(text)
         if match["all"]:
@@ -79,7 +79,7 @@ class Shift:
     @classmethod
     def of_config(cls, name: str) -> Shift:
         """Read the name of a deployment configuration, AWS's or one of our own; all at once for one of neither."""
-        if match := _CONFIG.search(name):
+        if match := re.search(_CONFIG, name):
             percent, minutes = match["percent"], match["minutes"]
             middle = "Percent" if match["kind"] == "canary" else "PercentEvery"
             return cls(

@@ -14,11 +14,11 @@ from stepladder.settings.problems import Problems, kind
 from stepladder.settings.rules import Choice, Flag, Section, Texts, Whole
 from stepladder.settings.table import OwnRule, setting
 
-_ID = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)+", re.ASCII)
-_PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+_ID = r"(?a)[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)+"
+_PACKAGE = r"(?a)[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _KEYS = ("reason", "until")
-_IDENTITY = re.compile(r"[^\s*]{1,500}")
-_FILE = re.compile(r"(?!/)(?!.*(?:^|/)\.\.(?:/|$))[^\s\\]+\.json")
+_IDENTITY = r"[^\s*]{1,500}"
+_FILE = r"(?!/)(?!.*(?:^|/)\.\.(?:/|$))[^\s\\]+\.json"
 NEVER, AUTO, REQUIRED = SIGN = ("never", "auto", "required")
 
 
@@ -44,7 +44,7 @@ class IgnoredVulnerabilities(OwnRule):
             return {}
         ignored = {}
         for name, entry in value.items():
-            if not isinstance(name, str) or not _ID.fullmatch(name):
+            if not isinstance(name, str) or not re.fullmatch(_ID, name):
                 problems.add(key, name, "ids like CVE-2026-1234, GHSA-xxxx-xxxx-xxxx or PYSEC-2026-1")
                 continue
             given = problems.mapping(f"{key}.{name}", entry, _KEYS)
@@ -91,14 +91,14 @@ class Issuer(Url):
 class OneText(OwnRule):
     """A text of one shape; empty for none."""
 
-    def __init__(self, shape: re.Pattern[str], words: str) -> None:
+    def __init__(self, shape: str, words: str) -> None:
         self._shape, self._words = shape, words
 
     def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
         """See `table.Rule`."""
         if value in ("", None):
             return ""
-        if not isinstance(value, str) or not self._shape.fullmatch(value):
+        if not isinstance(value, str) or not re.fullmatch(self._shape, value):
             problems.add(key, value, self._words)
             return ""
         return value

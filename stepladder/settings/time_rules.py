@@ -10,7 +10,7 @@ from stepladder.settings.problems import Problems
 from stepladder.settings.rules import hcl_text
 from stepladder.settings.table import Check
 
-_ZONE = re.compile(r"[A-Za-z]+([A-Za-z0-9_+/-]*[A-Za-z0-9])?")
+_ZONE = r"[A-Za-z]+([A-Za-z0-9_+/-]*[A-Za-z0-9])?"
 _EXPRESSION = (
     r"^(rate\([1-9][0-9]* (minute|hour|day)s?\)|cron\(([^ ()]+ +){5}[^ ()]+\)|"
     r"at\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\))$"
@@ -61,14 +61,14 @@ class Zone:
         """See `table.Rule`."""
         if references.passes(key, value):
             return str(value)
-        if not isinstance(value, str) or not _ZONE.fullmatch(value) or not _is_zone(value):
+        if not isinstance(value, str) or not re.fullmatch(_ZONE, value) or not _is_zone(value):
             problems.add(key, value, "a time zone of the IANA database, such as Europe/Berlin")
             return "UTC"
         return value
 
     def checks(self, variable: str) -> tuple[Check, ...]:
         """See `table.Rule`."""
-        condition = f"can(regex({hcl_text(f'^({_ZONE.pattern})$')}, var.{variable}))"
+        condition = f"can(regex({hcl_text(f'^({_ZONE})$')}, var.{variable}))"
         return (Check(condition, f"{variable} must be a time zone such as Europe/Berlin."),)
 
 

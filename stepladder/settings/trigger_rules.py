@@ -13,7 +13,7 @@ from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Text
 from stepladder.settings.table import Check, checks_of, read_section, settings_of
 
-_BUCKET = re.compile(r"\$\{((?:data\.)?aws_s3_bucket\.[\w-]+(?:\[[^\]]*\])?)\.(?:bucket|id)\}")
+_BUCKET = r"\$\{((?:data\.)?aws_s3_bucket\.[\w-]+(?:\[[^\]]*\])?)\.(?:bucket|id)\}"
 
 
 @dataclass(eq=False, repr=False)
@@ -67,7 +67,7 @@ class Keyed:
 
 def label(text: str) -> str:
     """Return what a text is written as, in which Terraform reads no reference. Two ways to name a bucket are one."""
-    bucket = _BUCKET.fullmatch(text)
+    bucket = re.fullmatch(_BUCKET, text)
     return bucket[1] if bucket else text.replace("${", "").replace("}", "")
 
 

@@ -6,7 +6,6 @@ out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, make_dataclass
 from functools import cache
@@ -30,11 +29,11 @@ from stepladder.settings.trigger_rules import (
 
 
 def _text(rule: Mapping[str, Any]) -> Text:
-    return Text(re.compile(rule["shape"]), rule["words"], rule.get("longest", 0))
+    return Text(rule["shape"], rule["words"], rule.get("longest", 0))
 
 
 def _texts(rule: Mapping[str, Any]) -> Texts:
-    return Texts(re.compile(rule["shape"]), rule["words"], each="text", filled=rule.get("filled", False))
+    return Texts(rule["shape"], rule["words"], each="text", filled=rule.get("filled", False))
 
 
 RULES: dict[str, Callable[[Any], Rule]] = {

@@ -6,7 +6,6 @@ An entry names its kind, perhaps a name, and the kind's settings. A project that
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -29,7 +28,7 @@ NOT_GIVEN = ""
 OLD_KINDS = ("url", "url-iam", "sqs", "schedule", "none")
 """What `trigger` may say. Later kinds are for the list."""
 URL_KINDS = ("url", "url-iam")
-NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 LONGEST_NAME = 24
 NAME_WORDS = f"at most {LONGEST_NAME} lower-case letters, digits and single hyphens, beginning with a letter"
 DEAD_LETTERS = "dead-letters"

@@ -17,8 +17,8 @@ from stepladder.settings.load import Settings
 from stepladder.terraform import module_call
 
 _KIND = "aws_s3_bucket_notification"
-_BLOCK = re.compile(rf'^[ \t]*resource\s+"?{_KIND}"?\s+"?([\w-]+)"?\s*\{{', re.MULTILINE)
-_BUCKET = re.compile(r"^[ \t]*bucket[ \t]*=[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+_BLOCK = rf'(?m)^[ \t]*resource\s+"?{_KIND}"?\s+"?([\w-]+)"?\s*\{{'
+_BUCKET = r"(?m)^[ \t]*bucket[ \t]*=[ \t]*(.+?)[ \t]*$"
 
 
 def check(folder: Path, settings: Settings, environment: EnvironmentSettings) -> None:
@@ -56,8 +56,8 @@ def _own(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield the notifications that a root's own code has: address, and the bucket by how it is written."""
     for path in sorted(folder.glob("*.tf")):
         code = "".join(module_call.without_comments(text.read(path)))
-        for block in _BLOCK.finditer(code):
-            bucket = _BUCKET.search(module_call.expression(code[block.end() :], ends=False))
+        for block in re.finditer(_BLOCK, code):
+            bucket = re.search(_BUCKET, module_call.expression(code[block.end() :], ends=False))
             if bucket:
                 yield f"{_KIND}.{block[1]}", _label(bucket[1])
 

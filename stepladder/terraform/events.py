@@ -18,7 +18,7 @@ from stepladder.core.step import Step
 _DONE = {"apply_complete", "apply_errored"}
 _VERBS = {"create": "creating", "update": "changing", "delete": "destroying", "read": "reading"}
 _COUNTED = ("create", "update", "replace", "delete")
-_TEXT_ERROR = re.compile(r"^[\s│╷]*Error: (.+)$")  # commands without -json draw a box
+_TEXT_ERROR = r"^[\s│╷]*Error: (.+)$"  # commands without -json draw a box
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Watch:
 
     def _plain(self, text: str) -> None:
         self.messages.append(text)
-        match = _TEXT_ERROR.match(text)
+        match = re.match(_TEXT_ERROR, text)
         if match:
             self.diagnostics.append(Diagnostic("error", match[1].strip()))
 

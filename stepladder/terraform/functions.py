@@ -32,12 +32,12 @@ LOCAL = "stepladder_functions"
 NAME = "function"
 """The module's variable of a function's name, which the modules of an earlier stepladder lack."""
 _COPIED = ("source", "version")
-_OUTPUT = re.compile(r'^[ \t]*output\s+"?([\w-]+)"?\s*\{', re.MULTILINE)
-_OWN = re.compile(rf"\bmodule\.{SERVICE}\.([A-Za-z_][\w-]*)")
-_ANY_OF_OWN = re.compile(rf"\bmodule\.{SERVICE}\b")
-_ADDRESS = re.compile(rf'module\.{MODULE}\["([^"]+)"\]\.')
-_HEAD = re.compile(r'      "([^"]+)": \{$')
-_DECLARED = re.compile(rf'^[ \t]*(?:module|output)\s+"?{MODULE}"?\s*\{{', re.MULTILINE)
+_OUTPUT = r'(?m)^[ \t]*output\s+"?([\w-]+)"?\s*\{'
+_OWN = rf"\bmodule\.{SERVICE}\.([A-Za-z_][\w-]*)"
+_ANY_OF_OWN = rf"\bmodule\.{SERVICE}\b"
+_ADDRESS = rf'module\.{MODULE}\["([^"]+)"\]\.'
+_HEAD = r'      "([^"]+)": \{$'
+_DECLARED = rf'(?m)^[ \t]*(?:module|output)\s+"?{MODULE}"?\s*\{{'
 
 
 def names(settings: Settings) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def address(name: str) -> str:
 
 def name_in(resource: str) -> str:
     """Return the name of the function that a resource's address is of; empty for the project's own and for all else."""
-    match = _ADDRESS.match(resource)
+    match = re.match(_ADDRESS, resource)
     return match[1] if match else ""
 
 
@@ -122,7 +122,7 @@ def _call(folder: Path) -> module_call.ModuleCall:
     if module and module.is_dir() and NAME not in module_call.variables(module):
         raise overrides.old_modules("`stepladder.functions`")
     for path, code in _code(folder):
-        declared = _DECLARED.search(code)
+        declared = re.search(_DECLARED, code)
         if declared:
             block = " ".join(declared[0].split())[:-1].strip()
             raise BadInputError(
@@ -143,7 +143,7 @@ def _providers(call: module_call.ModuleCall) -> dict[str, Any]:
 def name_at(lines: Sequence[str], number: int) -> str:
     """Return the name of the function that a line of the file is of; empty when it is of none or of all."""
     for line in reversed(lines[:number]):
-        match = _HEAD.match(line)
+        match = re.match(_HEAD, line)
         if match or not line.startswith("      "):
             return match[1] if match else ""
     return ""
@@ -160,11 +160,11 @@ def without_own(folder: Path) -> dict[str, Any]:
         rest = code
         for name, block, body in _outputs(code):
             value = dict(module_call.arguments(body)).get("value", "")
-            if _ANY_OF_OWN.search(value):
-                given = _OWN.sub(rf"one(module.{SERVICE}[*].\1)", value)
+            if re.search(_ANY_OF_OWN, value):
+                given = re.sub(_OWN, rf"one(module.{SERVICE}[*].\1)", value)
                 outputs[name] = {"value": f"${{try({given}, null)}}"}
             rest = rest.replace(block, "")
-        if _ANY_OF_OWN.search(rest):
+        if re.search(_ANY_OF_OWN, rest):
             raise BadInputError(
                 f"terraform/{folder.name}/{path.name} needs module.{SERVICE}, and the project has no function of its "
                 "own (`stepladder.main` is false)",
@@ -182,6 +182,6 @@ def _code(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def _outputs(code: str) -> Iterator[tuple[str, str, str]]:
     """Yield the outputs of a file's code: each name, the whole block, and its body."""
-    for match in _OUTPUT.finditer(code):
+    for match in re.finditer(_OUTPUT, code):
         body = module_call.expression(code[match.end() :], ends=False)
         yield match[1], code[match.start() : match.end() + len(body) + 1], body

@@ -17,7 +17,7 @@ from stepladder.terraform import emptying
 from stepladder.terraform.roots import Root
 from stepladder.terraform.state_file import StateResource
 
-_PREVENT = re.compile(r"(\bprevent_destroy\"?[ \t]*[=:][ \t]*)true\b")
+_PREVENT = r"(\bprevent_destroy\"?[ \t]*[=:][ \t]*)true\b"
 _ABSENT = ABSENT_IN_S3 | {
     "DBClusterNotFoundFault",
     "DBInstanceNotFound",
@@ -32,7 +32,7 @@ def lift_in_code(folder: Path) -> None:
     """Take `prevent_destroy` out of a copy of the code."""
     for path in sorted((*folder.rglob("*.tf"), *folder.rglob("*.tf.json"))):
         text = path.read_text(encoding="utf-8")
-        lifted = _PREVENT.sub(r"\1false", text)
+        lifted = re.sub(_PREVENT, r"\1false", text)
         if lifted != text:
             path.write_text(lifted, encoding="utf-8")
 

@@ -26,7 +26,7 @@ DAYS = 14
 """How long a review counts. The bucket's lifecycle rule deletes kept plans after as many days."""
 _IDENTITY = ("schema", "project", "environment", "root", "account", "region")
 _FILES = ("code", "modules", "lock", "variables", "terraform_version")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 _RESUMED = {
     "create": {"replace", "import", "update"},
     "replace": {"create", "delete", "import"},
@@ -113,7 +113,7 @@ def read(raw: Mapping[str, Any]) -> KeptPlan:
     made = shapes.build(KeptPlan, {each.name: raw[each.name] for each in fields(KeptPlan)})
     for text in _texts(asdict(made)):
         text.encode()
-        if _CONTROL.search(text):
+        if re.search(_CONTROL, text):
             raise ValueError(f"{text[:40]!r} has more than one line")
     try:
         expires(made)

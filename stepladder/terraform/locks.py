@@ -24,7 +24,7 @@ from stepladder.terraform.file_lock import RunRecord
 from stepladder.terraform.roots import Root
 from stepladder.terraform.runner import Runner
 
-_FIELD = re.compile(r"^\s*(ID|Path|Operation|Who|Created):\s+(.*?)\s*$", re.MULTILINE)
+_FIELD = r"(?m)^\s*(ID|Path|Operation|Who|Created):\s+(.*?)\s*$"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def explain(error: TerraformError, runner: Runner, aws: Aws) -> LockedError | No
     lock = read(aws, at) if runner.backend == "s3" else None
     if lock is None:
         detail = next((d.detail for d in error.diagnostics if d.summary == STATE_LOCKED), "")
-        lock = _lock(dict(_FIELD.findall(detail)))
+        lock = _lock(dict(re.findall(_FIELD, detail)))
     return _locked(at, lock)
 
 

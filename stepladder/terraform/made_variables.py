@@ -14,10 +14,10 @@ from pathlib import Path
 from stepladder.core import text
 from stepladder.terraform import module_call
 
-_ARGUMENT = re.compile(r"^[ \t]*environment_variables[ \t]*=(?!=)", re.MULTILINE)
-_KEY = re.compile(r'(?:^|[,\n])\s*(?:"([A-Za-z_]\w*)"|([A-Za-z_]\w*))\s*[=:](?![=>])')
-_QUOTED = re.compile(r'"[A-Za-z_]\w*"')
-_PLAIN = re.compile(r"merge|var\.environment_variables|[\s(),]")
+_ARGUMENT = r"(?m)^[ \t]*environment_variables[ \t]*=(?!=)"
+_KEY = r'(?:^|[,\n])\s*(?:"([A-Za-z_]\w*)"|([A-Za-z_]\w*))\s*[=:](?![=>])'
+_QUOTED = r'"[A-Za-z_]\w*"'
+_PLAIN = r"merge|var\.environment_variables|[\s(),]"
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ def read(root: Path) -> Made:
     others = False
     for path in sorted((root / "terraform" / "service").glob("*.tf")):
         code = "".join(module_call.without_comments(text.read(path)))
-        for match in _ARGUMENT.finditer(code):
+        for match in re.finditer(_ARGUMENT, code):
             objects, rest = _split(module_call.expression(code[match.end() :]))
             for body in objects:
-                names.update(first or second for first, second in _KEY.findall(body))
-            others = others or bool(_PLAIN.sub("", rest)) or any(re.match(r"\s*for\s", body) for body in objects)
+                names.update(first or second for first, second in re.findall(_KEY, body))
+            others = others or bool(re.sub(_PLAIN, "", rest)) or any(re.match(r"\s*for\s", body) for body in objects)
     return Made(frozenset(names), others)
 
 
@@ -50,13 +50,13 @@ def _split(expression: str) -> tuple[list[str], str]:
     objects: list[str] = []
     rest: list[str] = []
     open_brackets: list[str] = []
-    for token in module_call.TOKEN.finditer(expression):
+    for token in re.finditer(module_call.TOKEN, expression):
         sign = token["sign"] or ""
         if sign in ("}", ")", "]") and open_brackets:
             open_brackets.pop()
         inside = "{" in open_brackets
         if inside and open_brackets[-1] == "{" and open_brackets.count("{") == 1:
-            objects[-1] += '""' if token["text"] and not _QUOTED.fullmatch(token[0]) else token[0]
+            objects[-1] += '""' if token["text"] and not re.fullmatch(_QUOTED, token[0]) else token[0]
         elif not inside and sign not in ("{", "}"):
             rest.append(token[0])
         if sign in ("{", "(", "["):

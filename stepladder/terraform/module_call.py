@@ -13,9 +13,9 @@ from pathlib import Path
 from stepladder.core import text
 
 MODULE = "service"
-TOKEN = re.compile(r'(?P<comment>(?:#|//)[^\n]*|/\*.*?\*/)|(?P<text>"(?:\\.|[^"\\])*")|(?P<sign>.|\n)', re.DOTALL)
-_VARIABLE = re.compile(r'^[ \t]*variable\s+"?([\w-]+)', re.MULTILINE)
-_NAME = re.compile(r"\s*([A-Za-z_][\w-]*)[ \t]*=(?!=)")
+TOKEN = r'(?s)(?P<comment>(?:#|//)[^\n]*|/\*.*?\*/)|(?P<text>"(?:\\.|[^"\\])*")|(?P<sign>.|\n)'  # noqa: S105 - a pattern
+_VARIABLE = r'(?m)^[ \t]*variable\s+"?([\w-]+)'
+_NAME = r"\s*([A-Za-z_][\w-]*)[ \t]*=(?!=)"
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ def read(folder: Path, module: str = MODULE) -> ModuleCall | None:
 
 def variables(folder: Path) -> frozenset[str]:
     """Return the names of the variables that a folder's code declares."""
-    return frozenset(name for path in folder.glob("*.tf") for name in _VARIABLE.findall(text.read(path)))
+    return frozenset(name for path in folder.glob("*.tf") for name in re.findall(_VARIABLE, text.read(path)))
 
 
 def without_comments(code: str) -> Iterator[str]:
     """Yield the code's pieces, and nothing for a comment."""
-    for token in TOKEN.finditer(code):
+    for token in re.finditer(TOKEN, code):
         yield "" if token["comment"] else token[0]
 
 
@@ -60,7 +60,7 @@ def expression(code: str, *, ends: bool = True) -> str:
     Unless it `ends` so, it goes on to the bracket that closes what was opened before it.
     """
     depth = 0
-    for token in TOKEN.finditer(code):
+    for token in re.finditer(TOKEN, code):
         sign = token["sign"] or ""
         depth += (sign in "([{") - (sign in ")]}") if sign else 0
         if depth < 0 or (ends and sign == "\n" and depth == 0 and code[: token.start()].strip()):
@@ -72,7 +72,7 @@ def arguments(body: str) -> Iterator[tuple[str, str]]:
     """Yield the arguments of a block's body: each name and its expression."""
     position = 0
     while position < len(body):
-        match = _NAME.match(body, position)
+        match = re.compile(_NAME).match(body, position)
         if match:
             value = expression(body[match.end() :])
             yield match[1], value.strip()

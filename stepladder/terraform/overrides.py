@@ -21,7 +21,7 @@ from stepladder.terraform import module_call
 
 FILE = "stepladder_override.tf.json"
 _MERGED = "environment_variables"
-_SHORT_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\([bf])")
+_SHORT_ESCAPE = r"(?<!\\)((?:\\\\)*)\\([bf])"
 
 
 def plain(variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _in_hcl(text: str) -> str:
 def _hcl_text(text: str) -> str:
     """Return a text as it stands in quotes in HCL, which knows fewer short escapes than JSON."""
     escaped = json.dumps(text, ensure_ascii=False)[1:-1]
-    return _SHORT_ESCAPE.sub(lambda match: match[1] + {"b": "\\u0008", "f": "\\u000c"}[match[2]], escaped)
+    return re.sub(_SHORT_ESCAPE, lambda match: match[1] + {"b": "\\u0008", "f": "\\u000c"}[match[2]], escaped)
 
 
 def keys_of(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,7 @@ VARIABLE = "STEPLADDER_SHARED_PROVIDER"
 _PROVIDER = "hashicorp/aws"
 _BUNDLE = "AWS_CA_BUNDLE"
 _LOGS = ("TF_LOG", "TF_LOG_PROVIDER")
-_READY = re.compile(r"^\s*TF_REATTACH_PROVIDERS='(.*)'\s*$", re.MULTILINE)
+_READY = r"(?m)^\s*TF_REATTACH_PROVIDERS='(.*)'\s*$"
 _DEADLINE = 20.0  # seconds until the provider has printed how it is reached
 _POLL = 0.01
 _AT_MOST = 2  # providers of one location and role: what runs beside another command, and that
@@ -77,7 +77,7 @@ class _Provider:
         """Wait until the provider has printed how it is reached; empty when it doesn't."""
         deadline = time.monotonic() + _DEADLINE
         while time.monotonic() < deadline and self._keeper.poll() is None:
-            match = _READY.search(file.read_text("utf-8")) if file.is_file() else None
+            match = re.search(_READY, file.read_text("utf-8")) if file.is_file() else None
             if match:
                 return match[1]
             time.sleep(_POLL)

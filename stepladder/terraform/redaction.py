@@ -23,7 +23,7 @@ ABSENT = "(none)"
 _LONGEST = 160
 _DEEPEST = 64
 """A text that holds JSON nested deeper than this is hidden as a whole: any part of it may be a secret."""
-_VARIABLES = re.compile(r"environment(_variables?)?|env|secrets?", re.IGNORECASE)
+_VARIABLES = r"(?i)environment(_variables?)?|env|secrets?"
 _ALL_TAGS = "tags_all"  # says nothing of a new resource that its tags and the provider's don't say
 _NAMES = ("name", "key", "parameter_key", "ParameterKey", "Name", "Key")
 _SCRIPTS = ("user_data", "user_data_base64")  # nobody can say what stands in them
@@ -242,7 +242,7 @@ def _document(value: Any) -> Any:
 def _is_secret(path: Path, *values: Any) -> bool:
     """Say whether a value may not be shown: of an environment variable, or by its name or shape a secret."""
     names = [part for part in path if isinstance(part, str)]
-    in_variables = any(_VARIABLES.fullmatch(name) for name in names[:-1])
+    in_variables = any(re.fullmatch(_VARIABLES, name) for name in names[:-1])
     if (in_variables and names[-1] not in _NAMES) or (names and names[-1] in _SCRIPTS):
         return True
     texts = [text for value in values for text in _texts(value)]

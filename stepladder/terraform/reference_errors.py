@@ -15,8 +15,8 @@ from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.roots import Root
 
 _CYCLE = "Cycle:"
-_OWN_NODE = re.compile(r"(?<![\w.])(?:data\.)?[a-z][a-z0-9]*_[a-z0-9_]+\.[\w-]+")
-_UNDECLARED = re.compile(r'A (?:managed|data) resource "([\w-]+)" "([\w-]+)" has not been declared')
+_OWN_NODE = r"(?<![\w.])(?:data\.)?[a-z][a-z0-9]*_[a-z0-9_]+\.[\w-]+"
+_UNDECLARED = r'A (?:managed|data) resource "([\w-]+)" "([\w-]+)" has not been declared'
 
 
 class UnknownReferenceError(TerraformError):
@@ -48,7 +48,9 @@ def explain(at: Root, errors: Sequence[Diagnostic], *, hint: str) -> TerraformEr
 
 def _cycle(at: Root, cycle: Diagnostic, errors: tuple[Diagnostic, ...]) -> UnknownReferenceError:
     nodes = cycle.summary.removeprefix(_CYCLE)
-    own = sorted({name[0] for node in nodes.split(",") if "module." not in node for name in _OWN_NODE.finditer(node)})
+    own = sorted(
+        {name[0] for node in nodes.split(",") if "module." not in node for name in re.finditer(_OWN_NODE, node)}
+    )
     through = ", ".join(own) or "an own resource"
     return ReferenceCycleError(
         f"terraform/{at.name} goes round in a circle: {through} needs the function, and the function needs it",
@@ -62,7 +64,7 @@ def _unknown(at: Root, error: Diagnostic, errors: tuple[Diagnostic, ...], hint: 
     number = int(error.location.rpartition(":")[2] or 0)
     key = _setting_at(at, error.location.partition(":")[0], number)
     reason = error.detail.strip().split("\n\n", 1)[0].replace("\n", " ").rstrip(".") or error.summary
-    undeclared = _UNDECLARED.search(error.detail)
+    undeclared = re.search(_UNDECLARED, error.detail)
     meant = did_you_mean(".".join(undeclared.groups()), references.declared(at)) if undeclared else ""
     if undeclared:
         reason = f"no .tf file of terraform/{at.name} declares {'.'.join(undeclared.groups())}"

@@ -13,13 +13,9 @@ from stepladder.settings.table import SERVICE
 from stepladder.terraform import bucket_notifications, functions, module_call, overrides, roots
 from stepladder.terraform.roots import Root
 
-_DECLARED = re.compile(
-    r'^[ \t]*(?:(resource|data)\s+"?([\w-]+)"?\s+|(module|variable)\s+)"?([\w-]+)"?\s*\{', re.MULTILINE
-)
-_LOCALS = re.compile(r"^[ \t]*locals\s*\{", re.MULTILINE)
-_OF_THE_FUNCTION = re.compile(
-    rf"\bmodule\.{SERVICE}\.(?:alias_arn|alias_name|function_arn|function_name|function_url)\b"
-)
+_DECLARED = r'(?m)^[ \t]*(?:(resource|data)\s+"?([\w-]+)"?\s+|(module|variable)\s+)"?([\w-]+)"?\s*\{'
+_LOCALS = r"(?m)^[ \t]*locals\s*\{"
+_OF_THE_FUNCTION = rf"\bmodule\.{SERVICE}\.(?:alias_arn|alias_name|function_arn|function_name|function_url)\b"
 """The module's outputs that are there after the function only; the others may stand in its variables."""
 _OF_THE_FUNCTIONS = f"module.{functions.MODULE}".__eq__
 
@@ -71,7 +67,7 @@ def _check_circle(referring: Sequence[tuple[str, str]]) -> None:
         for key, text in referring
         if key.startswith("function.environment.")
         for part in references.parts(text)
-        if part.reference and (output := _OF_THE_FUNCTION.search(part.text))
+        if part.reference and (output := re.search(_OF_THE_FUNCTION, part.text))
     ]
     others = [
         f"stepladder.{key} is {text!r}{_origin(key, text, referring)}: Terraform takes `module.{functions.MODULE}` as "
@@ -144,10 +140,10 @@ def declared(at: Root) -> list[str]:
 
 
 def _declared(code: str) -> Iterator[str]:
-    for kind, of, block, name in _DECLARED.findall(code):
+    for kind, of, block, name in re.findall(_DECLARED, code):
         heads = {"data": f"data.{of}", "resource": of, "module": "module", "variable": "var"}
         yield f"{heads[kind or block]}.{name}"
     code = "".join(module_call.without_comments(code))
-    for match in _LOCALS.finditer(code):
+    for match in re.finditer(_LOCALS, code):
         body = module_call.expression(code[match.end() :], ends=False)
         yield from (f"local.{name}" for name, _ in module_call.arguments(body))

@@ -20,7 +20,7 @@ from stepladder.terraform import cli, distributions, files, providers, roots
 from stepladder.terraform.initialised import PLATFORMS
 from stepladder.terraform.runner import INIT_DEADLINE
 
-_LOCKED = re.compile(r'^provider "([^"]+)" \{\s*version\s*=\s*"([^"]+)"', re.MULTILINE)
+_LOCKED = r'(?m)^provider "([^"]+)" \{\s*version\s*=\s*"([^"]+)"'
 
 
 @dataclass(frozen=True)
@@ -100,4 +100,4 @@ def _platforms(source: providers.ProviderSource) -> tuple[str, ...]:
 
 def _locked(path: Path) -> dict[str, str]:
     """Return the versions that a lock file names, by provider."""
-    return dict(_LOCKED.findall(path.read_text("utf-8"))) if path.is_file() else {}
+    return dict(re.findall(_LOCKED, path.read_text("utf-8"))) if path.is_file() else {}

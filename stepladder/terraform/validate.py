@@ -32,11 +32,9 @@ from stepladder.terraform.roots import LOCK_FILE
 _DEADLINE = 600.0
 _GENERATED = frozenset({OVERRIDE, FUNCTIONS})
 _TOGETHER = "stepladder-together"
-_VARIABLE = re.compile(r'^variable\s+"([\w-]+)"', re.MULTILINE)
-_ROOT_ONLY = re.compile(
-    r"^\s*(?:import|removed|cloud)\s*(?:\"[^\"]*\"\s*)?\{", re.MULTILINE
-)  # a module may not hold them
-_LOCKED = re.compile(r'^provider "([^"]+)" \{\s*version\s*=\s*"([^"]+)"', re.MULTILINE)
+_VARIABLE = r'(?m)^variable\s+"([\w-]+)"'
+_ROOT_ONLY = r"(?m)^\s*(?:import|removed|cloud)\s*(?:\"[^\"]*\"\s*)?\{"  # a module may not hold them
+_LOCKED = r'(?m)^provider "([^"]+)" \{\s*version\s*=\s*"([^"]+)"'
 
 
 def validate(
@@ -89,7 +87,7 @@ def _valid_together(terraform: cli.Terraform, copy: Path, roots: Sequence[str], 
     """Validate the roots as modules of one; False when that says nothing about each by itself."""
     code = {root: "\n".join(_text(path) for path in sorted((copy / root).glob("*.tf"))) for root in roots}
     locks = {_locked(copy / root / LOCK_FILE) for root in roots} - {frozenset[tuple[str, str]]()}
-    if len(roots) < 2 or len(locks) > 1 or any(_ROOT_ONLY.search(each) for each in code.values()):  # noqa: PLR2004
+    if len(roots) < 2 or len(locks) > 1 or any(re.search(_ROOT_ONLY, each) for each in code.values()):  # noqa: PLR2004
         return False
     if any(path.name not in _GENERATED for root in roots for path in (copy / root).glob("*.tf.json")):
         return False
@@ -112,7 +110,7 @@ def _text(path: Path) -> str:
 
 def _call(folder: Path, code: str) -> str:
     """Return a call of a root as a module; each of its variables is one whose value nobody knows."""
-    root, names = folder.name, _VARIABLE.findall(code)
+    root, names = folder.name, re.findall(_VARIABLE, code)
     names += [IMAGES] if (folder / FUNCTIONS).is_file() else []
     arguments = "".join(f"  {name} = var.{root}_{name}\n" for name in names)
     declared = "".join(f'variable "{root}_{name}" {{}}\n' for name in names)
@@ -121,7 +119,7 @@ def _call(folder: Path, code: str) -> str:
 
 def _locked(path: Path) -> frozenset[tuple[str, str]]:
     """Return the providers and versions that a lock file names."""
-    return frozenset(_LOCKED.findall(_text(path) if path.is_file() else ""))
+    return frozenset(re.findall(_LOCKED, _text(path) if path.is_file() else ""))
 
 
 def _validate(terraform: cli.Terraform, folder: Path, build_dir: Path) -> None:

@@ -19,8 +19,8 @@ from stepladder.core.text import without_credentials
 from stepladder.upgrade.pin import VersionSource
 
 _DEADLINE = 120.0
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_SHORT = re.compile(r"[0-9a-f]{7,40}")
+_COMMIT = r"[0-9a-f]{40}"
+_SHORT = r"[0-9a-f]{7,40}"
 _ENVIRONMENT = {**git.OTHERS, "GIT_TERMINAL_PROMPT": "0"}
 _AS_COMMITTED = ("-c", "core.autocrlf=false", "-c", "core.eol=lf")
 
@@ -52,12 +52,12 @@ class CommitStore:
         if self.folder:
             names = (f"refs/tags/v{ref}", f"refs/tags/{ref}", ref)
             return next((at_path for name in names if (at_path := _rev_parse(self.folder, name))), None)
-        if _COMMIT.fullmatch(ref):
+        if re.fullmatch(_COMMIT, ref):
             return ref
         refs = self.refs()
         full = (f"refs/tags/v{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}", ref)
         named = next((refs[name] for name in full if name in refs), None)
-        if named is None and _SHORT.fullmatch(ref):
+        if named is None and re.fullmatch(_SHORT, ref):
             return _rev_parse(self._fetched("+refs/*:refs/*"), ref)
         return named
 
@@ -83,7 +83,7 @@ class CommitStore:
     def _fetched(self, wanted: str) -> Path:
         if not (self.cache / "HEAD").is_file():
             _git(None, "init", "--quiet", "--bare", str(self.cache))
-        depth = ("--depth", "1") if _COMMIT.fullmatch(wanted) else ()
+        depth = ("--depth", "1") if re.fullmatch(_COMMIT, wanted) else ()
         _git(self.cache, "fetch", "--quiet", "--no-tags", *depth, "--", self.address, wanted)
         return self.cache
 

@@ -14,7 +14,7 @@ from stepladder.upgrade import fetch
 from stepladder.upgrade.fetch import CommitStore
 from stepladder.upgrade.pin import LibraryPin, VersionSource, parse, source_of
 
-_RELEASE = re.compile(r"refs/tags/v?(\d+\.\d+\.\d+)")
+_RELEASE = r"refs/tags/v?(\d+\.\d+\.\d+)"
 _RESTORE = "restore it: `git log --oneline -- .cruft.json`; or make a project beside this one with `inv new`"
 
 
@@ -191,4 +191,4 @@ def _tags(repository: CommitStore) -> dict[str, str]:
         refs = {row[0]: row[-1] for row in rows if len(row) > 1}
     else:
         refs = repository.refs()
-    return {match[1]: commit for name, commit in refs.items() if (match := _RELEASE.fullmatch(name))}
+    return {match[1]: commit for name, commit in refs.items() if (match := re.fullmatch(_RELEASE, name))}

@@ -14,10 +14,8 @@ from stepladder.core.text import without_credentials
 
 Kind = Literal["archive", "folder", "git", "index"]
 ARCHIVES = (".zip", ".whl", ".tar.gz", ".tgz")
-_REQUIREMENT = re.compile(
-    r"stepladder(?P<extras>\s*\[[^\]]*\])?\s*(?P<rest>(?:@|[=<>!~]|$).*?)(?P<marker>\s*;.*)?", re.DOTALL
-)
-_SCP = re.compile(r"[\w.-]+@[\w.-]+:[^/].*")
+_REQUIREMENT = r"(?s)stepladder(?P<extras>\s*\[[^\]]*\])?\s*(?P<rest>(?:@|[=<>!~]|$).*?)(?P<marker>\s*;.*)?"
+_SCP = r"[\w.-]+@[\w.-]+:[^/].*"
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def _of_uv(declared: Mapping[str, Any], project: Path) -> VersionSource | None:
 
 def parse(text: str) -> LibraryPin | None:
     """Read a requirement of stepladder; None when it is one of something else."""
-    match = _REQUIREMENT.fullmatch(text.strip())
+    match = re.fullmatch(_REQUIREMENT, text.strip())
     if not match:
         return None
     rest = match["rest"].strip()
@@ -108,7 +106,7 @@ def parse(text: str) -> LibraryPin | None:
 
 def source_of(address: str) -> VersionSource:
     """Return the source that an address names: `git+<url>@<ref>`, an archive, or a folder, as URL or path."""
-    if address.startswith("git+") or _SCP.fullmatch(address):
+    if address.startswith("git+") or re.fullmatch(_SCP, address):
         parts = urlsplit(address.removeprefix("git+"))
         path, at, ref = parts.path.rpartition("@") if parts.scheme else (address, "", "")
         bare = path if at else parts.path

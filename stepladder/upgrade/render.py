@@ -18,7 +18,7 @@ from stepladder.upgrade.fetch import VersionFiles
 from stepladder.upgrade.pin import VersionSource
 
 _DEADLINE = 120.0
-_KEPT = re.compile(r"PATH|PYTHONHOME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|TEMP|TMP|\w*LD_\w*LIBRARY_PATH", re.ASCII)
+_KEPT = r"(?a)PATH|PYTHONHOME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|TEMP|TMP|\w*LD_\w*LIBRARY_PATH"
 """The variables that Python itself needs."""
 
 
@@ -70,7 +70,7 @@ def render(
 def _environment(folder: Path) -> dict[str, str | None]:
     """Return the environment in which a template's own code runs: nobody's credentials are in it."""
     own = Path(stepladder.__file__).resolve().parent.parent
-    removed: dict[str, str | None] = {key: None for key in os.environ if not _KEPT.fullmatch(key)}
+    removed: dict[str, str | None] = {key: None for key in os.environ if not re.fullmatch(_KEPT, key)}
     return {**removed, "HOME": str(folder), "PYTHONPATH": str(own)}
 
 

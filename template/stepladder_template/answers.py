@@ -54,8 +54,8 @@ def _text(value: object, longest: int) -> str:
     return "" if good else f"1 to {longest} printable characters on one line"
 
 
-def _fitting(pattern: re.Pattern[str], value: object, allowed: str) -> str:
-    return "" if isinstance(value, str) and value.isascii() and pattern.fullmatch(value) else allowed
+def _fitting(pattern: str, value: object, allowed: str) -> str:
+    return "" if isinstance(value, str) and value.isascii() and re.fullmatch(pattern, value) else allowed
 
 
 def _slug(value: object, names: ModuleType) -> str:

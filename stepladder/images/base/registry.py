@@ -24,7 +24,7 @@ from stepladder.settings.load import Settings
 
 _FRESH = 86_400.0  # seconds that a tag's digest is taken from the cache
 _REMEMBERED = 600.0  # seconds that an unreachable registry or a missing interpreter is remembered
-_REFERENCE = re.compile(
+_REFERENCE = (
     r"(?:(?P<host>[\w.-]+(?:\.[\w-]+|:\d+)(?::\d+)?|localhost)/)?(?P<repository>[a-z0-9._/-]+?)"
     r"(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
@@ -52,7 +52,7 @@ class Reference:
     @classmethod
     def parse(cls, text: str) -> Reference:
         """Read `[host/]repository[:tag][@digest]`; raises `BadInputError`."""
-        match = _REFERENCE.fullmatch(text)
+        match = re.fullmatch(_REFERENCE, text)
         if not match:
             raise BadInputError(
                 f"{text!r} is not an image reference",

@@ -69,7 +69,7 @@ class Ignore:
         """Say whether a path (relative, with `/`) or a folder above it is left out."""
         if self.rule(path):
             return True
-        return any(_ALWAYS.fullmatch(c) and not self._means(c) for c in _candidates(path))
+        return any(re.fullmatch(_ALWAYS, c) and not self._means(c) for c in _candidates(path))
 
     def rule(self, path: str) -> str:
         """Return the line of `.dockerignore` that leaves a path out, empty when none does."""
@@ -195,4 +195,4 @@ def _translated(pattern: str) -> str:
     return out
 
 
-_ALWAYS = re.compile("|".join(_translated(line) for line in (*SECRETS, *JUNK)), re.DOTALL)
+_ALWAYS = f"(?s){'|'.join(_translated(line) for line in (*SECRETS, *JUNK))}"

@@ -40,8 +40,8 @@ _SHOWN = 12  # last lines of a step that failed
 _NOISE = ("Removing intermediate container", " ---> ")
 DOCKERFILE = "Dockerfile"
 _LABELLED = ".stepladder.Dockerfile"
-_ESCAPE = re.compile(rb"^#\s*escape\s*=", re.MULTILINE | re.IGNORECASE)
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the engine paints what a step says on standard error
+_ESCAPE = rb"(?im)^#\s*escape\s*="
+_COLOUR = r"\x1b\[[0-9;]*m"  # the engine paints what a step says on standard error
 
 
 @contextlib.contextmanager
@@ -202,7 +202,7 @@ def _context(root: Path, scratch: Path, labels: Mapping[str, str]) -> Iterator[t
 
 def _takes_a_line(dockerfile: bytes) -> bool:
     """Say whether a line behind a Dockerfile is an instruction of its own, with backslashes that escape."""
-    return not dockerfile.rstrip().endswith(b"\\") and not _ESCAPE.search(dockerfile)
+    return not dockerfile.rstrip().endswith(b"\\") and not re.search(_ESCAPE, dockerfile)
 
 
 def _label_line(labels: Mapping[str, str]) -> bytes:
@@ -239,7 +239,7 @@ def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]
     for event in events:  # to its end, also after an error: so the connection is closed
         failed = failed or str(event.get("error", ""))
         built = (event.get("aux") or {}).get("ID", built)
-        for line in _COLOUR.sub("", str(event.get("stream", ""))).splitlines():
+        for line in re.sub(_COLOUR, "", str(event.get("stream", ""))).splitlines():
             if line.startswith("Step "):
                 step = line.strip()
                 last.clear()

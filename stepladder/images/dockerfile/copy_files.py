@@ -17,12 +17,12 @@ from stepladder.images.parsers import words
 from stepladder.images.parsers.dockerfile import Instruction
 from stepladder.images.parsers.run_command import NeedsEngineError
 
-_CHOWN = re.compile(r"(\d+|root)(?::(\d+|root))?")
-_MODE = re.compile(r"[0-7]{3,4}")
+_CHOWN = r"(\d+|root)(?::(\d+|root))?"
+_MODE = r"[0-7]{3,4}"
 _OPEN = 0o555
 _ARCHIVES = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"(\xb5/\xfd")
 _USTAR = slice(257, 262)
-_REMOTE = re.compile(r"https?://|git@|git://|ssh://|ftp://")
+_REMOTE = r"https?://|git@|git://|ssh://|ftp://"
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,11 @@ def _flags(stage: DockerfileStage, instruction: Instruction) -> _Flags:
             flags = replace(flags, link=value != "false")
         elif name == "--chmod":
             mode = stage.expand(value, instruction)
-            if not _MODE.fullmatch(mode):
+            if not re.fullmatch(_MODE, mode):
                 raise NeedsEngineError(f"--chmod={mode} is no mode in three or four octal digits")
             flags = replace(flags, mode=int(mode, 8))
         elif name == "--chown":
-            match = _CHOWN.fullmatch(stage.expand(value, instruction))
+            match = re.fullmatch(_CHOWN, stage.expand(value, instruction))
             if not match:
                 raise NeedsEngineError(f"{flag}: the numbers of a user's name are known to the base image only")
             owner, group = (0 if part in (None, "root") else int(part) for part in (match[1], match[2] or match[1]))
@@ -139,7 +139,7 @@ def _put(tree: ImageTree, below: str, entry: Entry, flags: _Flags, number: int) 
 
 def _refuse_remote(patterns: list[str]) -> None:
     for pattern in patterns:
-        if _REMOTE.match(pattern) or pattern.endswith(".git"):
+        if re.match(_REMOTE, pattern) or pattern.endswith(".git"):
             raise NeedsEngineError(f"{pattern} would be fetched by the engine")
 
 

@@ -9,8 +9,8 @@ from stepladder.core.errors import BadInputError
 from stepladder.images.parsers import words
 from stepladder.images.parsers.dockerfile import Instruction
 
-_STAGE = re.compile(r"[a-z][a-z0-9-_.]*")
-OF_BUILDKIT = re.compile(r"\b(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)\b")
+_STAGE = r"[a-z][a-z0-9-_.]*"
+OF_BUILDKIT = r"\b(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)\b"
 
 
 def image_of(instruction: Instruction, known: Mapping[str, str], where: str) -> tuple[str, str, str]:
@@ -23,7 +23,7 @@ def image_of(instruction: Instruction, known: Mapping[str, str], where: str) -> 
             kind="bad-dockerfile",
             hint="write `FROM image`, or `FROM image AS stage`",
         )
-    if len(parts) > 1 and not _STAGE.fullmatch(parts[-1].lower()):
+    if len(parts) > 1 and not re.fullmatch(_STAGE, parts[-1].lower()):
         raise BadInputError(
             f"{at}: {parts[-1]} can't be the name of a stage",
             kind="bad-dockerfile",
@@ -63,7 +63,7 @@ def take_argument(
             raise BadInputError(
                 f"{at}: {instruction.text}: {error}", kind="bad-dockerfile", hint=f"fix `{at}`"
             ) from None
-        if OF_BUILDKIT.fullmatch(name):
+        if re.fullmatch(OF_BUILDKIT, name):
             raise BadInputError(
                 f"{at}: {name} has a value with BuildKit only", kind="needs-engine", hint="take the `ARG` out"
             )

@@ -28,7 +28,7 @@ from stepladder.images.parsers.dockerfile import Instruction, instructions
 from stepladder.images.parsers.run_command import NeedsEngineError
 
 TASK_ROOT = "/var/task"
-_HANDLER = re.compile(r"[\w-]+(?:[./][\w-]+)*\.\w+")
+_HANDLER = r"[\w-]+(?:[./][\w-]+)*\.\w+"
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class _Reader:
         parent = self._stages.get(image.lower())
         self._stage = parent.child() if parent else self._on(image)
         self._stage.platform = platform or self._stage.platform
-        if from_and_arg.OF_BUILDKIT.search(instruction.text) or platform.startswith("$"):
+        if re.search(from_and_arg.OF_BUILDKIT, instruction.text) or platform.startswith("$"):
             self._stage.problems.append(
                 f"{self._where}:{instruction.number}: {instruction.text}: the platform's variables have a value with "
                 "BuildKit only"
@@ -256,7 +256,7 @@ def _handler(where: str, number: int, rest: str) -> str:
             kind="bad-handler",
             hint='write it in the exec form: `CMD ["app.handler.handler"]`',
         )
-    if not _HANDLER.fullmatch(value[0]):
+    if not re.fullmatch(_HANDLER, value[0]):
         raise BadInputError(
             f"{where}:{number}: {value[0]!r} is not a handler",
             kind="bad-handler",

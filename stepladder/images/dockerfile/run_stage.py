@@ -22,7 +22,7 @@ from stepladder.images.requirements.read import Requirements
 
 _ROOT = {"", "0", "0:0", "root", "root:root"}
 _CACHES = ("root/.cache", "tmp/pip-cache")
-_OCTAL = re.compile(r"[0-7]{3,4}")
+_OCTAL = r"[0-7]{3,4}"
 _EXECUTABLE = {"+x": 0o111, "a+x": 0o111, "u+x": 0o100, "ug+x": 0o110, "ugo+x": 0o111}
 _NESTED = 9  # files that name each other
 _WHEEL = (".whl", ".tar.gz", ".zip")
@@ -255,7 +255,7 @@ def _rm(stage: DockerfileStage, shell: _RunShell, rest: list[str], _number: int)
 
 def _chmod(stage: DockerfileStage, shell: _RunShell, rest: list[str], number: int) -> None:
     mode, *paths = rest or [""]
-    if not paths or not (_OCTAL.fullmatch(mode) or mode in _EXECUTABLE):
+    if not paths or not (re.fullmatch(_OCTAL, mode) or mode in _EXECUTABLE):
         raise NeedsEngineError(f"chmod {mode} has to be run")
     for word in paths:
         path = stage.tree.resolve(absolute(shell.folder, word))

@@ -18,14 +18,13 @@ from stepladder.images.parsers import words
 from stepladder.images.parsers.dockerfile import Instruction
 from stepladder.images.parsers.run_command import NeedsEngineError
 
-_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp)?)?", re.ASCII | re.IGNORECASE)
-_SIGNAL = re.compile(
-    r"0*[1-9]\d{0,8}|(?:SIG)?(?:ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|"
+_PORT = r"(?ai)(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp)?)?"
+_SIGNAL = (
+    r"(?ai)0*[1-9]\d{0,8}|(?:SIG)?(?:ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|"
     r"STKFLT|STOP|SYS|TERM|TRAP|TSTP|TTIN|TTOU|URG|USR1|USR2|VTALRM|WINCH|XCPU|XFSZ|RTMIN(?:\+(?:[1-9]|1[0-5]))?|"
-    r"RTMAX(?:-(?:[1-9]|1[0-4]))?)",
-    re.ASCII | re.IGNORECASE,
+    r"RTMAX(?:-(?:[1-9]|1[0-4]))?)"
 )
-_SHELL = re.compile(r"(?:/usr)?/bin/(?:sh|bash) (?:-[eux]+ )*(?:-[eux]*o pipefail )?(?:-[eux]+ )*-[eux]*c")
+_SHELL = r"(?:/usr)?/bin/(?:sh|bash) (?:-[eux]+ )*(?:-[eux]*o pipefail )?(?:-[eux]+ )*-[eux]*c"
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ def _user(stage: DockerfileStage, instruction: Instruction) -> None:
 
 def _stop_signal(stage: DockerfileStage, instruction: Instruction) -> None:
     value = _one(stage, instruction)
-    if not _SIGNAL.fullmatch(value):
+    if not re.fullmatch(_SIGNAL, value):
         raise NeedsEngineError(f"{value} is no signal of Linux")
     stage.changes["StopSignal"] = value
 
@@ -162,7 +161,7 @@ def _expose(stage: DockerfileStage, instruction: Instruction) -> None:
     ports = [piece for word in instruction.rest.split() for piece in stage.expand(word, instruction).split()]
     exposed = dict(stage.changes.get("ExposedPorts") or stage.ground.config.get("ExposedPorts") or {})
     for port in ports:
-        match = _PORT.fullmatch(port)
+        match = re.fullmatch(_PORT, port)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not match or not 0 < first <= last < 65536:  # noqa: PLR2004 - ports
             raise NeedsEngineError(f"{port} is no port")
@@ -190,7 +189,7 @@ def _entry_point(stage: DockerfileStage, instruction: Instruction) -> None:
 def _shell(stage: DockerfileStage, instruction: Instruction) -> None:
     """Take a shell that reads a `RUN` line as `sh` does; its options decide only what happens after a failure."""
     listed = words.json_list(instruction.rest)
-    if not listed or not _SHELL.fullmatch(" ".join(listed)):
+    if not listed or not re.fullmatch(_SHELL, " ".join(listed)):
         raise NeedsEngineError("a shell other than sh or bash with -c and options for failures")
     stage.changes["Shell"] = listed
 

@@ -26,12 +26,10 @@ NOT_COPIED = (
     "or install in an earlier stage"
 )
 """Why an image can't hold uv, and what to write."""
-_IMAGE = re.compile(
-    r"(?:ghcr\.io/astral-sh|(?:docker\.io/)?astral)/uv(?::(?:latest|\d+(?:\.\d+){0,2}))?(?:@sha256:[0-9a-f]{64})?"
-)
+_IMAGE = r"(?:ghcr\.io/astral-sh|(?:docker\.io/)?astral)/uv(?::(?:latest|\d+(?:\.\d+){0,2}))?(?:@sha256:[0-9a-f]{64})?"
 _FOLDERS = frozenset({"/bin", "/usr/bin", "/usr/local/bin", "/opt/bin", "/var/lang/bin"})
 _TIMEOUT = 60.0
-_OUTPUT = re.compile(r"[\w./-]+")
+_OUTPUT = r"[\w./-]+"
 _ANYWHERE = frozenset({"--quiet", "--verbose", "--no-progress", "--no-cache", "--native-tls", "--offline"})
 _EXPORT_FLAGS = _ANYWHERE | frozenset(
     (
@@ -85,7 +83,7 @@ class Export:
 
 def is_image(reference: str) -> bool:
     """Say whether an image is one of uv's own that holds nothing but uv."""
-    return bool(_IMAGE.fullmatch(reference))
+    return bool(re.fullmatch(_IMAGE, reference))
 
 
 def is_on_path(path: str) -> bool:
@@ -109,7 +107,7 @@ def export(words: list[str], environment: Mapping[str, str]) -> Export:
     if options.get("--format", ["requirements.txt"])[-1] not in {"requirements.txt", "requirements-txt"}:
         raise NeedsEngineError(f"uv export's --format {options['--format'][-1]} is not known to the layers builder")
     output = options.get("--output-file", [""])
-    if len(output) != 1 or not _OUTPUT.fullmatch(output[0]) or not output[0].endswith(".txt"):
+    if len(output) != 1 or not re.fullmatch(_OUTPUT, output[0]) or not output[0].endswith(".txt"):
         raise NeedsEngineError("uv export has no -o with one file that ends with .txt")
     return Export(tuple(words), output[0])
 

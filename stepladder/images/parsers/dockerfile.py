@@ -41,10 +41,10 @@ _LONGEST = 65535
 """Bytes of a line that Docker reads."""
 _SEPARATORS = set("\x1c\x1d\x1e\x1f")
 """Blanks to Python's text functions, and letters like others to Go's, which Docker's parser is written in."""
-_DIRECTIVE = re.compile(r"#[ \t]*([a-zA-Z][a-zA-Z0-9]*)[ \t]*=[ \t]*(.+?)[ \t]*")
+_DIRECTIVE = r"#[ \t]*([a-zA-Z][a-zA-Z0-9]*)[ \t]*=[ \t]*(.+?)[ \t]*"
 _DIRECTIVES = {"syntax", "escape", "check"}
 _WITH_DOCUMENTS = {"ADD", "COPY", "RUN"}
-_DOCUMENT = re.compile(r"\d*<<(-?)([^<]+)")
+_DOCUMENT = r"\d*<<(-?)([^<]+)"
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _directives(lines: list[str], where: str) -> tuple[str, int]:
     """Return the escape character and the line after the parser directives."""
     escape, seen = "\\", set[str]()
     for at, line in enumerate(lines):
-        match = _DIRECTIVE.fullmatch(line.strip())
+        match = re.fullmatch(_DIRECTIVE, line.strip())
         name = match[1].lower() if match else ""
         if not match or name not in _DIRECTIVES:
             return escape, at
@@ -156,7 +156,7 @@ def _instruction(number: int, line: str, escape: str, where: str) -> Instruction
     word = word.upper()
     documents: tuple[str, ...] = ()
     if word in _WITH_DOCUMENTS and not rest.startswith("["):
-        marks = filter(None, map(_DOCUMENT.fullmatch, words.split(rest, escape)))
+        marks = filter(None, map(re.compile(_DOCUMENT).fullmatch, words.split(rest, escape)))
         documents = tuple(match[1] + match[2].strip("\"'") for match in marks)
     return Instruction(number, word, flags, rest, escape, documents)
 

@@ -15,9 +15,9 @@ def _words(text: str) -> list[str]:
     return text.split()
 
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PIP = re.compile(r"(?:/var/lang/bin/|/usr/local/bin/|/usr/bin/)?pip(?:3(?:\.\d+)?)?")
-_PYTHON = re.compile(r"(?:/var/lang/bin/|/usr/local/bin/|/usr/bin/)?python(?:3(?:\.\d+)?)?")
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_PIP = r"(?:/var/lang/bin/|/usr/local/bin/|/usr/bin/)?pip(?:3(?:\.\d+)?)?"
+_PYTHON = r"(?:/var/lang/bin/|/usr/local/bin/|/usr/bin/)?python(?:3(?:\.\d+)?)?"
 
 PIP_VARIABLES = frozenset(
     _words(
@@ -59,7 +59,7 @@ _WITH_WORD |= {"--trusted-host", "--only-binary", "--no-binary", "--constraint",
 _WITH_WORD |= {"--prefix", "--root", "--src", "--python-version", "--implementation", "--abi", "--use-feature"}
 
 
-_HUSHED = re.compile(r"(?:[12]?>>?[ \t]*/dev/null|2>&1)(?=[ \t;]|&&|$)")
+_HUSHED = r"(?:[12]?>>?[ \t]*/dev/null|2>&1)(?=[ \t;]|&&|$)"
 """What sends the output elsewhere."""
 
 
@@ -128,9 +128,9 @@ def _without_variables(command: list[str]) -> list[str]:
 
 def pip_arguments(words: list[str]) -> list[str] | None:
     """Return what follows `pip install`, however pip is called; None for another command."""
-    if _PYTHON.fullmatch(words[0]) and words[1:3] == ["-m", "pip"]:
+    if re.fullmatch(_PYTHON, words[0]) and words[1:3] == ["-m", "pip"]:
         rest = words[3:]
-    elif _PIP.fullmatch(words[0]):
+    elif re.fullmatch(_PIP, words[0]):
         rest = words[1:]
     else:
         return None
@@ -218,7 +218,7 @@ class _Shell:
                 self._at += 1
             elif char == "#":
                 break
-            elif hushed := _HUSHED.match(self._line, self._at):
+            elif hushed := re.compile(_HUSHED).match(self._line, self._at):
                 self._at = hushed.end()
             else:
                 parts += self._word()
@@ -277,7 +277,7 @@ class _Shell:
 
     def _dollar(self) -> str:
         braced = self._line.startswith("{", self._at)
-        match = _NAME.match(self._line, self._at + braced)
+        match = re.compile(_NAME).match(self._line, self._at + braced)
         end = match.end() if match else 0
         if not match or (braced and not self._line.startswith("}", end)):
             raise NeedsEngineError("the shell decides what $ means here")

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 _SPECIAL = "@*#?-$!0"
 _DEEPEST = 100
 """Variables inside the defaults of variables; Docker has no limit, and nobody writes as many."""
-_BLANK = re.compile(r"\s+")
+_BLANK = r"\s+"
 
 
 class WordError(ValueError):
@@ -47,7 +47,7 @@ def pairs(text: str, escape: str, name: str) -> list[tuple[str, str]]:
     """Split `A=1 B="x y"`, or the old form `A the rest`, into names and values, quotes kept. Raises `WordError`."""
     words = split(text, escape)
     if words and "=" not in words[0]:
-        parts = _BLANK.split(text.strip(), maxsplit=1)
+        parts = re.split(_BLANK, text.strip(), maxsplit=1)
         if len(parts) == 1:
             raise WordError(f"{name} needs a name and a value")
         return [(parts[0], parts[1])]

@@ -17,7 +17,7 @@ import urllib3
 from stepladder.core.retry import TRANSIENT, Again, RegistryError
 from stepladder.images.registry.transport import checked
 
-_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+_CHALLENGE = r'(\w+)="([^"]*)"'
 _OK, _UNAUTHORIZED = 200, 401
 Login = Callable[[], tuple[str, str]]
 """Returns user and password; called again when they no longer open the registry."""
@@ -50,7 +50,7 @@ class Keys:
             if current and current != failed:
                 return
             if kind.lower() == "bearer":
-                fields = dict(_CHALLENGE.findall(rest))
+                fields = dict(re.findall(_CHALLENGE, rest))
                 token = self._bearer(fields.get("realm", ""), fields.get("service", ""), fields.get("scope") or scope)
                 self._headers[scope] = f"Bearer {token}"
             elif self._login:

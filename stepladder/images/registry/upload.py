@@ -19,7 +19,7 @@ from stepladder.images.registry.client import ACCEPTED, CREATED, NO_CONTENT, NOT
 WORKERS = 6
 _MONOLITHIC = 8 << 20  # bytes: up to here one PUT; above, a PATCH that can be resumed
 _OCTETS = {"Content-Type": "application/octet-stream"}
-_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
+_RANGE = r"(?:bytes=)?0-(\d+)"
 
 
 def push_blobs(registry: RegistryClient, repository: str, blobs: Iterable[Blob], progress: Progress) -> int:
@@ -147,7 +147,7 @@ def _resume(registry: RegistryClient, location: str) -> tuple[str, int]:
         answer = registry.request("GET", location, expect=(NO_CONTENT, OK))
     except RegistryError:
         return "", 0
-    match = _RANGE.fullmatch(answer.headers.get("range", ""))
+    match = re.fullmatch(_RANGE, answer.headers.get("range", ""))
     have = int(match[1]) + 1 if match and match[1] != "0" else 0
     return answer.headers.get("location") or location, have
 

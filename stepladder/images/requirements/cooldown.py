@@ -18,10 +18,10 @@ from stepladder.core.errors import BadInputError
 from stepladder.core.process import Completed
 from stepladder.images.requirements.read import normal
 
-_UNDATED = re.compile(r"warning: `(?P<file>[^`]+)` is missing an upload date")
-_FILTERED = re.compile(r"`(?P<name>[\w.-]+)` was filtered by `exclude-newer`")
-_ORIGIN = re.compile(r"\n    # from (?P<origin>\S+)(?=\n|$)")
-_PINNED = re.compile(r"^(?P<name>[\w.-]+)==", re.MULTILINE)
+_UNDATED = r"warning: `(?P<file>[^`]+)` is missing an upload date"
+_FILTERED = r"`(?P<name>[\w.-]+)` was filtered by `exclude-newer`"
+_ORIGIN = r"\n    # from (?P<origin>\S+)(?=\n|$)"
+_PINNED = r"(?m)^(?P<name>[\w.-]+)=="
 _ROUNDS = 50
 """Times that packages without a date are met: each round goes on to what those need."""
 
@@ -65,12 +65,12 @@ def resolve(argv: Sequence[str], folder: Path, lock: Path, cooldown: Cooldown, t
         lock.write_bytes(preferred)
         flags = [word for name in (*exempt, *undated) for word in ("--exclude-newer-package", f"{name}=false")]
         done = process.run([*base, *flags], cwd=folder, timeout=timeout)
-        named = {package_of(file) for file in _UNDATED.findall(done.err)}
+        named = {package_of(file) for file in re.findall(_UNDATED, done.err)}
         new = sorted(named.difference(exempt, undated))
         if not new:
             break
         undated += new
-    young = tuple(sorted({normal(name) for name in _FILTERED.findall(done.err)})) if done.code else ()
+    young = tuple(sorted({normal(name) for name in re.findall(_FILTERED, done.err)})) if done.code else ()
     return Resolution(done, tuple(sorted(undated)), young)
 
 
@@ -85,13 +85,13 @@ def take_origins(lock: Path) -> dict[str, str]:
     """Take uv's comments on the index of each package out of a lock, and return them by package."""
     text = lock.read_text(encoding="utf-8")
     origins: dict[str, str] = {}
-    names = list(_PINNED.finditer(text))
+    names = list(re.finditer(_PINNED, text))
     ends = [match.start() for match in names[1:]]
     for match, end in zip(names, [*ends, len(text)], strict=False):
         block = text[match.start() : end]
-        if origin := _ORIGIN.search(block):
+        if origin := re.search(_ORIGIN, block):
             origins[normal(match["name"])] = origin["origin"]
-    lock.write_text(_ORIGIN.sub("", text), encoding="utf-8")
+    lock.write_text(re.sub(_ORIGIN, "", text), encoding="utf-8")
     return origins
 
 

@@ -29,7 +29,7 @@ _TIMEOUT = 600.0
 _GLIBC = {"3.11": "manylinux_2_17"}
 _GLIBC_NEWER = "manylinux_2_34"
 _MACHINE = {"arm64": "aarch64", "x86_64": "x86_64"}
-_DIGEST = re.compile(r"sha256:[0-9a-fA-F]{64}|sha384:[0-9a-fA-F]{96}|sha512:[0-9a-fA-F]{128}")
+_DIGEST = r"sha256:[0-9a-fA-F]{64}|sha384:[0-9a-fA-F]{96}|sha512:[0-9a-fA-F]{128}"
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def loose_in(requirement: Requirement) -> str:
         return "it names no version"
     if not requirement.hashes:
         return "it has no hash"
-    return next((f"{digest[:24]} is no hash" for digest in requirement.hashes if not _DIGEST.fullmatch(digest)), "")
+    return next((f"{digest[:24]} is no hash" for digest in requirement.hashes if not re.fullmatch(_DIGEST, digest)), "")
 
 
 def unlockable(requirement: Requirement) -> str:

@@ -15,13 +15,13 @@ from stepladder.core import text
 from stepladder.core.errors import BadInputError
 from stepladder.images.context import shown
 
-_COMMENT = re.compile(r"(^|\s+)#.*$")
-_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-_HASH = re.compile(r"\s--hash[=\s]\s*(\S+)")
-_FRAGMENT = re.compile(r"#(?:.*&)?(sha(?:256|384|512))=([0-9a-f]+)")
-_OPTION = re.compile(r"\s--(?:config-settings?|global-option)[=\s]\s*\S+|\s-C\s*\S+")
-_NAMED = re.compile(r"([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?\s*(@.*|[\s(<>=!~;].*)?", re.DOTALL)
-_PINNED = re.compile(r"===?\s*([^\s,*()]+)")
+_COMMENT = r"(^|\s+)#.*$"
+_VARIABLE = r"\$\{([A-Z0-9_]+)\}"
+_HASH = r"\s--hash[=\s]\s*(\S+)"
+_FRAGMENT = r"#(?:.*&)?(sha(?:256|384|512))=([0-9a-f]+)"
+_OPTION = r"\s--(?:config-settings?|global-option)[=\s]\s*\S+|\s-C\s*\S+"
+_NAMED = r"(?s)([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?\s*(@.*|[\s(<>=!~;].*)?"
+_PINNED = r"===?\s*([^\s,*()]+)"
 _WITH_VALUE = (
     *("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-binary", "--only-binary"),
     *("-r", "--requirement", "-c", "--constraint", "-e", "--editable", "--trusted-host", "--use-feature"),
@@ -57,7 +57,7 @@ class Requirement:
     @property
     def version(self) -> str:
         """The one version that is asked for; empty when there may be several."""
-        match = _PINNED.fullmatch(self.specifier)
+        match = re.fullmatch(_PINNED, self.specifier)
         return match[1] if match else ""
 
 
@@ -130,11 +130,11 @@ def logical(content: str, variables: Mapping[str, str]) -> Iterator[tuple[int, s
         if raw.endswith("\\") and not comment:
             pending += raw[:-1] + " "
             continue
-        joined = _COMMENT.sub("", pending + (f" {raw}" if comment else raw)).strip()
+        joined = re.sub(_COMMENT, "", pending + (f" {raw}" if comment else raw)).strip()
         if joined:
-            yield start, _VARIABLE.sub(lambda match: variables.get(match[1]) or match[0], joined)
+            yield start, re.sub(_VARIABLE, lambda match: variables.get(match[1]) or match[0], joined)
         pending, start = "", 0
-    if joined := _COMMENT.sub("", pending).strip():
+    if joined := re.sub(_COMMENT, "", pending).strip():
         yield start, joined
 
 
@@ -154,10 +154,10 @@ def is_option(line: str) -> bool:
 
 def parse(where: str, line: str) -> Requirement:
     """Read one logical line that is no option."""
-    hashes = tuple(_HASH.findall(f" {line}"))
-    line = _OPTION.sub("", _HASH.sub("", f" {line}")).strip()
+    hashes = tuple(re.findall(_HASH, f" {line}"))
+    line = re.sub(_OPTION, "", re.sub(_HASH, "", f" {line}")).strip()
     body, _, marker = line.partition(" ;")
-    named = _NAMED.fullmatch(body.strip())
+    named = re.fullmatch(_NAMED, body.strip())
     if named and not _is_path(body):
         rest = (named[3] or "").strip()
         extras = frozenset(normal(extra.strip()) for extra in (named[2] or "").split(",") if extra.strip())
@@ -179,4 +179,4 @@ def _is_path(body: str) -> bool:
 
 
 def _in_fragment(url: str) -> tuple[str, ...]:
-    return tuple(f"{kind}:{value}" for kind, value in _FRAGMENT.findall(url))
+    return tuple(f"{kind}:{value}" for kind, value in re.findall(_FRAGMENT, url))

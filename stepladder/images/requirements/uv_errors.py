@@ -20,42 +20,42 @@ _OTHER_VERSION = (
 )
 _FAILURES = (
     (
-        re.compile(rf"Hash mismatch for {_ONE}(?=\s)"),
+        rf"Hash mismatch for {_ONE}(?=\s)",
         "the file of {names} has none of the hashes that are locked",
         "`inv lock` takes the index's own hashes. If nobody changed the lock, find out who changed the file first",
     ),
     (
-        re.compile(rf"{_ONE} has no (?:usable )?wheels?(?=[\s,.])"),
+        rf"{_ONE} has no (?:usable )?wheels?(?=[\s,.])",
         "{names} has no wheel for {fits}",
         _OTHER_VERSION,
     ),
     (
-        re.compile(r"dependency is incompatible with the current platform: (\S+)()"),
+        r"dependency is incompatible with the current platform: (\S+)()",
         "{names} is no wheel for {fits}",
         _OTHER_VERSION,
     ),
     (
-        re.compile(rf"(?:no version of|no versions of) {_ONE}(?=[\s,.])"),
+        rf"(?:no version of|no versions of) {_ONE}(?=[\s,.])",
         "the package index has no {names}",
         "see which versions there are on the package index, then change requirements.in and run `inv lock`",
     ),
     (
-        re.compile(rf"{_ONE} was not found in"),
+        rf"{_ONE} was not found in",
         "the package index has no {names}",
         "see how its name is spelled on the package index, then change requirements.in and run `inv lock`",
     ),
     (
-        re.compile(r"(?:Distribution not found at|failed to open file)[: ] ?`?(\S+?)`?()(?=\s|$)"),
+        r"(?:Distribution not found at|failed to open file)[: ] ?`?(\S+?)`?()(?=\s|$)",
         "there is no wheel {names}",
         "put it there, or name a released version in requirements.in, then run `inv lock`",
     ),
     (
-        re.compile(r"No solution found when resolving()()"),
+        r"No solution found when resolving()()",
         "no versions fit all that is asked for{names}",
         "change requirements.in, then run `inv lock`",
     ),
     (
-        re.compile(r"Couldn't parse requirement in()()"),
+        r"Couldn't parse requirement in()()",
         "a requirement can't be read{names}",
         "fix the line that is shown, then run `inv lock`",
     ),
@@ -69,7 +69,7 @@ def explained(output: str, requirements: Iterable[Requirement], target: WheelTar
     flat = re.sub(r"\s+", " ", output)
     lines = [line.strip() for line in output.splitlines() if line.strip(" ^") and not line.startswith("Using ")]
     for pattern, message, hint in _FAILURES:
-        named = list(dict.fromkeys(pattern.findall(flat)))
+        named = list(dict.fromkeys(re.findall(pattern, flat)))
         if named:
             names = ", ".join(f"{spelled.get(normal(name), name)}{version}" for name, version in named)
             fits = f"Python {target.python} on {target.platform or 'this machine'}"
