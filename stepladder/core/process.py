@@ -106,7 +106,7 @@ def run(  # noqa: PLR0913 - each is an independent option
             for reader in readers:
                 reader.join(max(0.0, deadline - time.monotonic()))
     if interrupts.came or (not ended and stopped()):
-        raise InterruptedRunError(f"interrupted while {name} was running")
+        raise InterruptedRunError(f"interrupted while {name} was running", hint="run the same command again to go on")
     if not ended:
         raise StepladderError(
             f"{argv[0]} did not end within {timeout:.0f} s and was stopped",
