@@ -58,6 +58,7 @@ class LineRenderer:
         self._summaries = render_many.Summaries()
         self._note = ""
         self._is_simulated = False
+        self._shown = 0.0
 
     def update(self, view: LadderView) -> None:
         """Print what changed since the last time."""
@@ -81,7 +82,8 @@ class LineRenderer:
 
     def _line(self, view: LadderView, text: str) -> None:
         unit = "s sim" if view.simulated else "s"
-        self._console.line(f"{view.seconds(view.started):7.1f} {unit}  {text}")
+        self._shown = max(self._shown, view.seconds(view.started))  # the end's own time may lie before the last read
+        self._console.line(f"{self._shown:7.1f} {unit}  {text}")
 
     def close(self) -> None:
         """Leave nothing behind."""

@@ -163,6 +163,17 @@ def test_the_seconds_of_a_fast_clock_are_its_own_and_called_simulated(monkeypatc
     assert "44 s simulated (the clock runs at 40x real time)" in render._foot(view)
 
 
+def test_a_line_is_never_earlier_than_the_one_before(capsys):
+    view = history.LadderView.of(INPUT, 1000.0)
+    lines = LineRenderer(Console(live=False))
+    for second, end, phase in ((1052.6, "", "verifying the alias"), (1046.0, "SUCCEEDED", "released")):
+        view.last_event, view.end = (second, history.time.time()), end
+        view.targets[0].phase = phase
+        lines.update(view)
+    first, last = (float(line.split()[0]) for line in capsys.readouterr().err.splitlines())
+    assert first <= last
+
+
 @pytest.mark.parametrize(
     ("config", "share", "minutes", "words"),
     [
