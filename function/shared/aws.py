@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import PipelineError, TransientError
+from stepladder.core.aws_models import read_quickly
 
 E = TypeVar("E")
 C = TypeVar("C")
@@ -54,7 +55,9 @@ def client(service: str, read_timeout: int = 60, region: str | None = None, *, a
 @functools.cache
 def _session() -> Any:
     """Return botocore's session, which boto3 wraps: the same clients, without its resources, and a start is sooner."""
-    return botocore.session.get_session()
+    session = botocore.session.get_session()
+    read_quickly(session)
+    return session
 
 
 def is_local() -> bool:

@@ -22,6 +22,7 @@ VERBS = ("validate", "verify", "rollback", "relay")
 CHECK = "check"
 """The function that runs a project's own checks; it is made where `promotion.checks` says so."""
 SHARED = (
+    "stepladder.core.aws_models",
     "stepladder.core.names",
     "stepladder.core.release_facts",
     "stepladder.ledger.schema",
