@@ -4,7 +4,8 @@ A model of two gigabytes would be read at every command. As git's index does, a 
 and inode, and counts while they stay. The time of the last change of an inode can't be set by a program, unlike the
 file's own: a file put back with its old time is read again. A file that was changed within two seconds before it was
 read isn't kept, since a second change might have left its times as they are; git calls such a file racy
-(https://github.com/git/git/blob/master/Documentation/technical/racy-git.adoc).
+(https://github.com/git/git/blob/master/Documentation/technical/racy-git.adoc). As with git, a program that still writes
+to a file on tmpfs through a memory map isn't noticed: its later writes leave the times as they are.
 """
 
 from __future__ import annotations
