@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
+import budgets
 import pytest
 from docker_project import DockerProject
 
@@ -20,11 +23,17 @@ def project(functions: Any, architecture: str, engine_host: str, tmp_path_factor
     return project
 
 
-def test_a_change_is_released_and_nothing_changed_is_not(project: DockerProject) -> None:
+def test_a_change_costs_what_the_table_says_and_nothing_changed_releases_nothing(
+    project: DockerProject, docker_host: str, tmp_path: Path
+) -> None:
     project.say("two")
-    done = project.inv("deploy", "--env", "staging")
-    assert done.code == 0, done.err
+    project.cloud.reset_calls()
+    env = {**project.env, "DOCKER_HOST": docker_host}
+    changed = budgets.run(project.root, tmp_path / "counts.json", "deploy", "--env", "staging", env=env)
+    assert changed.code == 0, changed.err
+    changed.cost.calls = Counter(project.cloud.calls())
     assert project.answer() == "two"
+    budgets.check("deploy, changed handler, docker", changed.cost)
     version, releases = project.version, len(project.releases)
 
     project.cloud.reset_calls()

@@ -47,11 +47,11 @@ class Counted:
     cost: Cost
 
 
-def run(folder: Path, record: Path, *arguments: str, env: Mapping[str, str]) -> Counted:
+def run(folder: Path, record: Path, *arguments: str, env: Mapping[str, str], timeout: float = 120) -> Counted:
     """Run a task in a folder and count. `record` is a file for the counts."""
     argv = [sys.executable, str(_COUNTER), str(record), *arguments]
     kept = {name: value for name, value in env.items() if name not in ("PYTHONDONTWRITEBYTECODE", "CI")}
-    done = subprocess.run(argv, cwd=folder, env=kept, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, cwd=folder, env=kept, capture_output=True, text=True, timeout=timeout, check=False)
     counts = json.loads(record.read_text("utf-8"))
     modules = frozenset(counts["modules"])
     figures = {"modules": len(modules), "files": len(counts["files"]), "sent": counts["sent"]}
