@@ -73,6 +73,17 @@ def builder(docker_host: str, architecture: str, tmp_path: Path) -> Builder:
     return Builder(tmp_path / "project", architecture)
 
 
+def test_an_image_is_checked_while_the_engine_adds_our_labels(
+    builder: Builder, docker_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[Any] = []
+    monkeypatch.setattr(engine_build.engine_files, "check_handler", lambda _engine, image, *_: checked.append(image))
+    built = docker_client.images.get(builder.build().id)
+    (image,) = checked
+    assert image.id != built.id
+    assert image.attrs["RootFS"] == built.attrs["RootFS"]
+
+
 def test_an_image_has_the_labels_the_handler_and_the_platform(builder: Builder, docker_client: Any) -> None:
     built = builder.build()
     image = docker_client.images.get(built.id)

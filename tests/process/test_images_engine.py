@@ -9,6 +9,7 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from stepladder.core import container_engine
 from stepladder.core.container_engine import ContainerEngine
 from stepladder.images.base import usable
 from stepladder.images.docker import build
+from stepladder.images.docker import context as contexts
 
 
 @pytest.fixture
@@ -112,8 +114,36 @@ def test_the_engine_gets_a_dockerfile_in_utf_8_whatever_it_is_written_in(tmp_pat
     said = "FROM scratch\n# zażółć\n"
     (tmp_path / "Dockerfile").write_text(said, encoding="utf-16")
     (tmp_path / ".dockerignore").write_text("Dockerfile\n" if ignored else "")
-    with build._context(tmp_path, tmp_path / "scratch", {}) as (context, _), tarfile.open(fileobj=context) as tar:
+    with contexts.written(tmp_path, tmp_path / "scratch", {}) as (context, _), tarfile.open(fileobj=context) as tar:
         assert [member.name for member in tar].count("Dockerfile") == 1
         file = tar.extractfile("Dockerfile")
         assert file
         assert file.read().decode() == said
+
+
+FILES = "COPY app /var/task/app\n"
+OURS = 'LABEL dev.stepladder.builder="docker" dev.stepladder.input-key="k"\n'
+
+
+@pytest.mark.parametrize(
+    ("steps", "whole"),
+    [
+        pytest.param(("FROM scratch\n", FILES, OURS), ["222222222222"], id="only our labels are left"),
+        pytest.param(("FROM scratch\n", OURS, FILES), [], id="files come after a label"),
+        pytest.param((OURS,), [], id="no image is there yet"),
+    ],
+)
+def test_an_image_is_checked_before_its_last_step_only_when_that_adds_no_file(
+    steps: tuple[str, ...], whole: list[str]
+) -> None:
+    events: list[dict[str, Any]] = []
+    for number, step in enumerate(steps, 1):
+        lines = (
+            f"Step {number}/{len(steps)} : {step}",
+            " ---> Running in ffffffffffff\n",
+            f" ---> {str(number) * 12}\n",
+        )
+        events += [{"stream": line} for line in lines]
+    seen: list[str] = []
+    built = build._follow(iter([*events, {"aux": {"ID": "sha256:1"}}]), lambda _: None, "Dockerfile", seen.append)
+    assert (built, seen) == ("sha256:1", whole)

@@ -15,7 +15,7 @@ from stepladder import images
 from stepladder.core.errors import StepladderError
 from stepladder.images.context.archive import write_layer
 from stepladder.images.context.files import Content, Entry, collect
-from stepladder.images.docker import build
+from stepladder.images.docker import context as contexts
 from stepladder.images.key import BUILDER_VERSION
 
 SIZE, BOUND = 24 << 20, 6 << 20
@@ -30,7 +30,10 @@ def _layer(root: Path) -> None:
 
 
 def _context(root: Path) -> None:
-    with build._context(root / "function", root / "scratch", {}) as (context, _), tarfile.open(fileobj=context) as tar:
+    with (
+        contexts.written(root / "function", root / "scratch", {}) as (context, _),
+        tarfile.open(fileobj=context) as tar,
+    ):
         assert tar.getmember("app/model.bin").size == SIZE
 
 

@@ -1,46 +1,37 @@
 """The Docker builder: the project's Dockerfile, built by a Docker engine through the Docker SDK.
 
 The SDK drives the engine's classic builder: one platform, one manifest, no attestations, which is what Lambda takes
-(docs/decisions). The context is written here, by the same rules as the layers builder's and with fixed times, so that
-what git or an editor does to a file's time doesn't spoil the engine's cache.
+(docs/decisions).
 """
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import http.client
-import io
-import json
 import re
-import tarfile
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import IO, Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from stepladder.core import container_engine as engine_module
-from stepladder.core import text
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.core.image_facts import ARCHITECTURE, LABEL_BASE, LABEL_BUILDER, LABEL_KEY, LABEL_REVISION, PLATFORM
 from stepladder.images import check, shared
 from stepladder.images.base import engine as engine_base
 from stepladder.images.base.engine import BaseSource, EngineBase
-from stepladder.images.context.archive import add_file
-from stepladder.images.context.files import Entry, collect
+from stepladder.images.docker import context as contexts
 from stepladder.images.docker import files as engine_files
+from stepladder.images.docker.context import DOCKERFILE
 from stepladder.images.dockerfile import read
 from stepladder.images.model import EngineImage
 from stepladder.settings.load import Settings
 
 _TIMEOUT = 900  # seconds without a word from the engine
-_MTIME = 315532800  # 1980-01-01, as in the layers
 _SHOWN = 12  # last lines of a step that failed
+_MADE = r" ---> ([0-9a-f]{12,64})"
+_OUR_STEP = rf"Step (\d+)/\1 : LABEL {re.escape(LABEL_BUILDER)}="
 _NOISE = ("Removing intermediate container", " ---> ")
-DOCKERFILE = "Dockerfile"
-_LABELLED = ".stepladder.Dockerfile"
-_ESCAPE = rb"(?im)^#\s*escape\s*="
 _COLOUR = r"\x1b\[[0-9;]*m"  # the engine paints what a step says on standard error
 
 
@@ -101,7 +92,11 @@ def build(
     with client() as engine:
         base = engine_base.ensure(engine, source, settings.architecture, pull=pull, progress=progress)
         labels = _labels(base, key, commit)
-        with _context(root, settings.build_dir, labels) as (context, dockerfile):
+        with (
+            contexts.written(root, settings.build_dir, labels) as (context, dockerfile),
+            ThreadPoolExecutor(1, thread_name_prefix="check") as pool,
+        ):
+            checked: list[Future[None]] = []
             built = _follow(
                 engine.api.build(
                     fileobj=context,
@@ -118,13 +113,24 @@ def build(
                 ),
                 progress,
                 f"{settings.image.context}/{DOCKERFILE}",
+                lambda whole: checked.append(pool.submit(_check_handlers, settings, whole, handler)),
             )
         image = engine.images.get(built)
         named = str(image.attrs["Architecture"])
         check.check_architecture(ARCHITECTURE.get(named, named), settings.architecture)
         _check_size(image.attrs["Size"])
-        engine_files.check_handler(engine, image, handler, settings.python, root, shared.configured(settings))
+        if checked:
+            checked[0].result()
+        else:
+            _check_handlers(settings, image.id, handler)
         return _result(settings, image, base.label)
+
+
+def _check_handlers(settings: Settings, image_id: str, handler: str) -> None:
+    with client() as engine:
+        root = settings.root / settings.image.context
+        image = engine.images.get(image_id)
+        engine_files.check_handler(engine, image, handler, settings.python, root, shared.configured(settings))
 
 
 def kept(settings: Settings, image_id: str) -> EngineImage | None:
@@ -165,83 +171,29 @@ def _network(engine: Any) -> str | None:
     return None if names & {"bridge", "podman"} else "host"
 
 
-@contextlib.contextmanager
-def _context(root: Path, scratch: Path, labels: Mapping[str, str]) -> Iterator[tuple[IO[bytes], str]]:
-    """Write the build context as a tar: what `.dockerignore` lets in, sorted, with fixed times, owners and modes.
+def _follow(
+    events: Iterator[Mapping[str, Any]],
+    progress: Callable[[str], None],
+    dockerfile: str,
+    is_whole: Callable[[str], object],
+) -> str:
+    """Follow the builder's output to its end; return the image's id.
 
-    Yields it with the name of the Dockerfile in it. One of our name ends with the labels: given to the engine apart,
-    each would be a step of the build, which makes a container and commits it.
-
-    Folders are written too: an engine that has to invent them uses its own umask, and Lambda runs the code as a user
-    that owns nothing. The tar lies in a file below `scratch`, since it may be larger than memory.
+    `is_whole` gets the id of an image that has every file already, when only our labels are yet to be added. An engine
+    that doesn't say so much never calls it.
     """
-    files = {entry.path: entry for entry in collect(root)}
-    folders = {str(parent) for path in files for parent in Path(path).parents} - {"."}
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=scratch) as buffer:
-        with tarfile.open(fileobj=buffer, mode="w") as tar:
-            for path in sorted(folders):
-                _add(tar, path, tarfile.DIRTYPE, 0o755)
-            recoded = _recoded(root / DOCKERFILE)
-            for path, entry in sorted(files.items()):
-                if path != DOCKERFILE or not recoded:
-                    _add_entry(tar, path, entry)
-            data = recoded or (root / DOCKERFILE).read_bytes()
-            is_ours = ".dockerignore" not in files and _LABELLED not in files and _takes_a_line(data)
-            hidden = [name for name in (DOCKERFILE, ".dockerignore") if name not in files]
-            if (recoded and DOCKERFILE in files) or (DOCKERFILE in hidden and not is_ours):
-                _add(tar, DOCKERFILE, tarfile.REGTYPE, 0o644, data)
-            if is_ours:
-                _add(tar, _LABELLED, tarfile.REGTYPE, 0o644, data + _label_line(labels))
-                hidden.append(_LABELLED)
-            if ".dockerignore" in hidden:  # makes the engine keep to itself what it gets for the build only
-                _add(tar, ".dockerignore", tarfile.REGTYPE, 0o644, "\n".join(hidden).encode())
-        buffer.seek(0)
-        yield buffer, _LABELLED if is_ours else DOCKERFILE
-
-
-def _takes_a_line(dockerfile: bytes) -> bool:
-    """Say whether a line behind a Dockerfile is an instruction of its own, with backslashes that escape."""
-    return not dockerfile.rstrip().endswith(b"\\") and not re.search(_ESCAPE, dockerfile)
-
-
-def _label_line(labels: Mapping[str, str]) -> bytes:
-    """Return the instruction that gives an image its labels."""
-    pairs = [f"{name}={json.dumps(value, ensure_ascii=False)}".replace("$", "\\$") for name, value in labels.items()]
-    return f"\nLABEL {' '.join(pairs)}\n".encode()
-
-
-def _recoded(path: Path) -> bytes:
-    """Return a Dockerfile in UTF-8 that is written in UTF-16, which the engine doesn't read; empty for any other."""
-    data = path.read_bytes()
-    return text.read(path).encode() if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else b""
-
-
-def _add_entry(tar: tarfile.TarFile, path: str, entry: Entry) -> None:
-    if entry.link:
-        _add(tar, path, tarfile.SYMTYPE, 0o777, link=entry.link)
-        return
-    info = tarfile.TarInfo(path)
-    info.type, info.mode, info.mtime = tarfile.REGTYPE, 0o755 if entry.executable else 0o644, _MTIME
-    add_file(tar, info, entry)
-
-
-def _add(tar: tarfile.TarFile, path: str, kind: bytes, mode: int, data: bytes = b"", *, link: str = "") -> None:
-    info = tarfile.TarInfo(path)
-    info.type, info.mode, info.mtime, info.size, info.linkname = kind, mode, _MTIME, len(data), link
-    tar.addfile(info, io.BytesIO(data) if data else None)
-
-
-def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None], dockerfile: str) -> str:
-    """Follow the builder's output to its end; return the image's id."""
-    built, failed, step = "", "", "the first step"
+    built, failed, step, made = "", "", "the first step", ""
     last: deque[str] = deque(maxlen=_SHOWN)
     for event in events:  # to its end, also after an error: so the connection is closed
         failed = failed or str(event.get("error", ""))
         built = (event.get("aux") or {}).get("ID", built)
         for line in re.sub(_COLOUR, "", str(event.get("stream", ""))).splitlines():
+            if layer := re.fullmatch(_MADE, line):
+                made = layer[1]
             if line.startswith("Step "):
                 step = line.strip()
+                if made and re.match(_OUR_STEP, step):
+                    is_whole(made)
                 last.clear()
                 progress(step)
             elif line.strip() and not line.startswith(_NOISE):
