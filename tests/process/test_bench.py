@@ -70,7 +70,7 @@ def test_an_interrupt_ends_a_part_that_a_script_started_in_the_background(tmp_pa
     argv = [sys.executable, str(ROOT / "benchmarks" / "alone.py"), "made_up_part", "1", str(tmp_path / "tables")]
     ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *argv]
     with subprocess.Popen(ignoring, env={**os.environ, "PYTHONPATH": str(tmp_path)}, stderr=subprocess.PIPE) as child:
-        asking.until((tmp_path / "work").is_file, bool)
+        asking.until(lambda: (tmp_path / "work").is_file() and (tmp_path / "work").read_text(), bool)
         child.send_signal(signal.SIGINT)
         _, err = child.communicate(timeout=60)
     assert child.returncode == 130
