@@ -81,4 +81,4 @@ def against(what: str, seconds: float, best: tuple[str, float], ratio: float) ->
         return []
     measured = seconds / its
     wanted = f"at most {ratio} times the best peer ({name}, {its:.2f} s)"
-    return [Goal(what, wanted, f"{measured:.2f} times", measured <= ratio)]
+    return [Goal(what, wanted, f"{measured:.3f} times", measured <= ratio)]
