@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import importlib
 import json
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import progress
+from interrupts import end_by
 from tables import ROUNDS, Table
 
 from stepladder.core.console import Console
-from stepladder.core.errors import ExitCode
 
 
 def print_tables(measure: Callable[[Path, int], Iterator[Table]]) -> None:
@@ -55,8 +54,4 @@ def main(name: str, rounds: int, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's job in the background ignores it
-    try:
-        main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
-    except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+    end_by(lambda: main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])))

@@ -23,10 +23,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import record
+from interrupts import end_by
 from tables import ROUNDS, Goal, Row, Table
 
 from stepladder.core.console import Console
-from stepladder.core.errors import ExitCode
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -137,8 +137,4 @@ if __name__ == "__main__":
     chosen = _chosen(given.only, parser)
     if given.rounds < 1:
         parser.error("--rounds is 1 or more")
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's job in the background ignores it
-    try:
-        sys.exit(main(chosen, given.rounds, write=given.write))
-    except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+    end_by(lambda: main(chosen, given.rounds, write=given.write))
