@@ -28,7 +28,7 @@ from stepladder.images.requirements import lock
 from stepladder.settings.load import Settings
 
 Later = Callable[[Callable[[], None]], None]
-"""Takes work that may go on beside other work, in another thread. It is called at most once."""
+"""Takes work that another thread may do, beside other work. It is called at most once."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.terraform.allowed import AUTO, NEW
 
 if TYPE_CHECKING:
+    from stepladder.images.pipeline import Later
     from stepladder.ledger.schema import Holder
-    from stepladder.releases.interfaces import Applied, Later, ReleaseImage
+    from stepladder.releases.interfaces import Applied, ReleaseImage
     from stepladder.releases.ladder_guard import Pin
     from stepladder.releases.rung import Rung
     from stepladder.terraform.early import EarlyRoot

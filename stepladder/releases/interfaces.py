@@ -11,11 +11,8 @@ from stepladder.core.step import Step
 from stepladder.ledger.schema import Holder
 
 if TYPE_CHECKING:
+    from stepladder.images.pipeline import Later
     from stepladder.releases.ladder_guard import Pin
-
-
-Later = Callable[[Callable[[], None]], None]
-"""Takes work that another thread may do."""
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from stepladder.commands.deploy import Deploy, DeployOptions
 from stepladder.core.clock import Clock
 from stepladder.core.console import Console
 from stepladder.core.step import Step
+from stepladder.images.pipeline import Later
 from stepladder.images.registry import ecr
 from stepladder.ledger.schema import Holder
-from stepladder.releases.interfaces import Applied, Later, ReleaseImage
+from stepladder.releases.interfaces import Applied, ReleaseImage
 from stepladder.releases.ladder_guard import Pin
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung

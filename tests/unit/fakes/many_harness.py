@@ -15,7 +15,8 @@ from stepladder.commands.deploy import DeployOptions
 from stepladder.commands.deploy_many import DeployMany
 from stepladder.commands.many_report import ManyReport
 from stepladder.core.step import Step
-from stepladder.releases.interfaces import Applied, Later, ReleaseImage
+from stepladder.images.pipeline import Later
+from stepladder.releases.interfaces import Applied, ReleaseImage
 from stepladder.releases.ladder_guard import Pin
 from stepladder.releases.rung import Rung
 
