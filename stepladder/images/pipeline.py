@@ -183,9 +183,9 @@ def _tagged(job: BuildJob) -> _Published | None:
         return None
     lacking, unverified = attach.lacking(job, image), _unverified(job.settings, job.key)
     builder = choose.builder(job) if lacking or unverified else None
-    if builder and unverified:
-        _build(job, builder)
-    built = builder.again(job, image) if builder and lacking else None
+    built = _build(job, builder) if builder and unverified else None
+    if builder and lacking and not (built and built.digest == image.digest):
+        built = builder.again(job, image)
     if lacking and not built:
         attach.unattached(job, image, lacking)
     check.check_layers(image)
