@@ -13,6 +13,7 @@ sys.path += [str(ROOT / "benchmarks"), str(ROOT / "docs")]
 
 import charts  # noqa: E402 - beside this file
 from colours import THEMES  # noqa: E402
+from markdown_tables import markdown_table  # noqa: E402
 from record import FILE, Record  # noqa: E402 - of the benchmarks
 from tables import Table  # noqa: E402
 
@@ -94,15 +95,15 @@ def page(made: Record) -> str:
         for table in made.tables
         for goal in table.goals
     ]
-    parts = [HEAD.format(about=about(made)), _table(("table", "goal", "measured", ""), goals)]
+    parts = [HEAD.format(about=about(made)), markdown_table(("table", "goal", "measured", ""), goals)]
     parts += [section(table, made.rounds) for table in made.tables]
-    parts += ["\n## Where it was made\n\n", _table(("", ""), [*made.machine.items(), *made.versions.items()])]
+    parts += ["\n## Where it was made\n\n", markdown_table(("", ""), [*made.machine.items(), *made.versions.items()])]
     parts += ["\nThe load average of a minute, before and after each part:\n\n"]
     loads = [
         (part.name, f"{part.seconds:.0f}", f"{part.load[0]:.2f}", f"{part.load[1]:.2f}", part.error)
         for part in made.parts
     ]
-    return "".join([*parts, _table(("part", "seconds", "before", "after", ""), loads)])
+    return "".join([*parts, markdown_table(("part", "seconds", "before", "after", ""), loads)])
 
 
 def about(made: Record) -> str:
@@ -138,7 +139,7 @@ def section(table: Table, rounds: int) -> str:
     legend = (LEGEND,) if table.name == FAULTS else ()
     notes = "".join(f"* {note}\n" for note in (*legend, *table.notes, *fewer(table, rounds)))
     rows = [row.cells for row in table.rows]
-    return f"\n## {table.title}\n\n{shown}{_table(table.head, rows)}{chr(10) + notes if notes else ''}"
+    return f"\n## {table.title}\n\n{shown}{markdown_table(table.head, rows)}{chr(10) + notes if notes else ''}"
 
 
 def fewer(table: Table, rounds: int) -> list[str]:
@@ -213,12 +214,3 @@ def _kind(word: str) -> str:
     if word.startswith(("pushes nothing", "the fault wasn't met")) or not word:
         return "none"
     return "fair" if "though live" in word else "bad"
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "".join(f"| {' | '.join(_cell(each) for each in line)} |\n" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")

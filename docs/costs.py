@@ -10,6 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from markdown_tables import markdown_table
+
 from stepladder.commands import prices
 from stepladder.settings.load import Settings
 
@@ -188,25 +190,21 @@ were not compared with the live pages: the links say where to check. This is an 
 
 ## A project with two environments
 
-{_table(("what", *(usage.name for usage in USAGES)), rows)}
+{markdown_table(("what", *(usage.name for usage in USAGES)), rows)}
 Assumed: a call takes {SECONDS:g} s, with the default memory, and writes {LOG_BYTES} bytes to the log. Images share
 their lower layers: {SHARED_GB * 1000:.0f} MB once, and {IMAGE_GB * 1000:.0f} MB for each image.
 
 ## What adds to it
 
-{_table(("what", "adds"), additions)}
+{markdown_table(("what", "adds"), additions)}
 To spend less: keep fewer images (`image.keep`), keep logs for fewer days, and destroy environments that are
 not needed any more, [with their data](../guides/destroy.md).
 
 ## Prices
 
-{_table(("for", "US dollars", "AWS's page"), used)}
+{markdown_table(("for", "US dollars", "AWS's page"), used)}
 ## What each kind of resource is billed by
 
 All kinds that the modules and the template of a project hold.
 
-{_table(("resource", "billed by"), kinds_rows)}"""
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    return "".join(f"| {' | '.join(line)} |\n" for line in (head, ("---",) * len(head), *rows))
+{markdown_table(("resource", "billed by"), kinds_rows)}"""
