@@ -17,6 +17,7 @@ from stepladder.promotion.audit import VIOLATED
 
 SPEED = 200.0  # a five-minute canary takes 1.5 s
 SLOW = 10.0  # it takes half a minute, which no machine is too busy to see
+FORGOTTEN = 600  # cloud seconds after which no alarm of a project looks at a datapoint
 _numbers = itertools.count(1)
 
 
@@ -45,7 +46,9 @@ def make_project(
 
 @pytest.fixture(autouse=True)
 def no_faults_left(cloud: Any) -> Iterator[None]:
+    """Begin with no fault, and with no alarm that fires still for what the test before did."""
     cloud.faults()
+    cloud.info.request("clock", "POST", {"advance": FORGOTTEN})
     yield
     cloud.faults()
 

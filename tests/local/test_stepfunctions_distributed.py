@@ -38,7 +38,8 @@ def failing_where(field: str) -> dict[str, Any]:
 
 
 def run_of(machines: Machines, execution: str) -> dict[str, Any]:
-    (listed,) = machines.client.list_map_runs(executionArn=execution)["mapRuns"]
+    """Return the one map run of an execution, as soon as it has begun."""
+    (listed,) = until(lambda: machines.client.list_map_runs(executionArn=execution)["mapRuns"], bool)
     return dict(machines.client.describe_map_run(mapRunArn=listed["mapRunArn"]))
 
 
