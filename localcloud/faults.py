@@ -7,9 +7,9 @@ A rule is a JSON object:
 
 `service` and `action` may be `*`. The first `skip` matching calls pass, the next `count` (0: all) are hit. `body` must
 occur in the request's body or URL. `seconds` is how long `delay` waits after the call, and `delay_before` and
-`timeout` before it (real time, not the cloud's clock). `but` names actions that are not meant, with commas. With a
-`rate` only those calls are hit, all of them, that come faster than so many in a second of real time; `burst` may come
-at once (as many as the rate by default). So a throttle is a quota:
+`timeout` before it (real time, not the cloud's clock); when the rules are dropped, what waits goes on. `but` names
+actions that are not meant, with commas. With a `rate` only those calls are hit, all of them, that come faster than so
+many in a second of real time; `burst` may come at once (as many as the rate by default). So a throttle is a quota:
 
     {"service": "lambda", "kind": "throttle", "rate": 15, "but": "Invoke,GetFunction,GetPolicy"}
 
@@ -137,7 +137,7 @@ class Faults:
     """The rules in force. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._rules: list[Fault] = []
 
     def add(self, raw: Mapping[str, Any]) -> Fault:
@@ -160,9 +160,15 @@ class Faults:
         return rule
 
     def clear(self) -> None:
-        """Drop all rules."""
+        """Drop all rules. Whatever they delay goes on."""
         with self._lock:
             self._rules.clear()
+            self._lock.notify_all()
+
+    def delay(self, rule: Fault) -> None:
+        """Wait as long as a rule says, or until it is dropped."""
+        with self._lock:
+            self._lock.wait_for(lambda: not any(each is rule for each in self._rules), rule.seconds)
 
     def list(self) -> list[dict[str, Any]]:
         """Return the rules with what they have hit."""

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
@@ -137,14 +136,14 @@ class Dispatcher:
 
     def _with_fault(self, request: AwsRequest, fault: Fault) -> Response:
         if fault.kind in ("delay_before", "timeout"):
-            time.sleep(fault.seconds)
+            self.faults.delay(fault)
         if fault.kind in ("cut", "timeout"):
             raise ConnectionCut
         if fault.kind in ("throttle", "error", "access_denied"):
             raise fault.error(request.service)
         response = self._answer(request)
         if fault.kind == "delay":
-            time.sleep(fault.seconds)
+            self.faults.delay(fault)
         if fault.kind == "malformed":
             return Response(response.status, response.headers, response.body[: len(response.body) // 2] + b"\x00")
         if fault.kind == "cut_after":

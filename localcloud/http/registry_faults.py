@@ -7,7 +7,6 @@ Such a rule's `service` is `registry`, its `action` an HTTP method, and `body` a
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,15 +25,15 @@ def meeting(faults: Faults, app: WsgiApp) -> WsgiApp:
         if fault is None:
             chunks: Iterable[bytes] = app(environ, start_response)
             return chunks
+        if fault.kind in ("delay_before", "timeout"):
+            faults.delay(fault)
         return _answer(fault, environ, start_response) or app(environ, start_response)
 
     return faulty
 
 
 def _answer(fault: Fault, environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
-    """Return the answer in the registry's place; none when it shall answer late."""
-    if fault.kind in ("delay_before", "timeout"):
-        time.sleep(fault.seconds)
+    """Return the answer in the registry's place; none when it only answers late."""
     if fault.kind in ("cut", "timeout"):
         raise ConnectionCut
     if fault.kind not in CODES:

@@ -17,7 +17,6 @@ from stepladder.promotion.audit import VIOLATED
 
 SPEED = 200.0  # a five-minute canary takes 1.5 s
 SLOW = 10.0  # it takes half a minute, which no machine is too busy to see
-FORGOTTEN = 600  # cloud seconds after which no alarm of a project looks at a datapoint
 _numbers = itertools.count(1)
 
 
@@ -30,12 +29,17 @@ def project_runtime(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def make_project(
     cloud: Any, project_runtime: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., CloudProject]]:
-    """Return a maker of projects, each made at most once; the clock runs fast meanwhile."""
+    """Return a maker of projects, each made at most once; the clock runs fast meanwhile.
+
+    No alarm fires for what an earlier test promoted.
+    """
     made: dict[str, CloudProject] = {}
 
     def make(name: str, **settings: Any) -> CloudProject:
         if name not in made:
             made[name] = CloudProject(cloud, tmp_path_factory.mktemp(name), runtime=project_runtime, **settings).build()
+        else:
+            made[name].outlive_alarms()
         return made[name]
 
     with in_process.pointed_at(cloud, brief=2.0):
@@ -46,9 +50,7 @@ def make_project(
 
 @pytest.fixture(autouse=True)
 def no_faults_left(cloud: Any) -> Iterator[None]:
-    """Begin with no fault, and with no alarm that fires still for what the test before did."""
     cloud.faults()
-    cloud.info.request("clock", "POST", {"advance": FORGOTTEN})
     yield
     cloud.faults()
 

@@ -62,7 +62,7 @@ class Story:
         tally = self.part("promote what fails its callers", better, failing=SHARE)
         self.promote_until_callers_fail(tally)
         assert self.served() == better
-        self.project.calm()
+        self.project.outlive_alarms()
         self.part("after its rollback", better, answers=20)
         self.deploy()
         self.part("promote, cut off, roll back", better, str(int(self.newest()) + 1))

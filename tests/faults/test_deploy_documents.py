@@ -6,7 +6,7 @@ import signal
 from typing import Any
 
 import pytest
-from live_project import LiveProject
+from live_project import HELD, LiveProject
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
@@ -27,12 +27,13 @@ def is_complete(project: LiveProject) -> bool:
 def test_the_alias_waits_for_what_is_attached(project: LiveProject) -> None:
     before = project.version
     project.say("slow")
-    project.cloud.faults({**ATTACHING, "kind": "delay_before", "seconds": 2.0})
+    project.cloud.faults({**ATTACHING, "kind": "delay_before", "seconds": HELD})
     child = project.start("deploy", "--env", "staging")
     published = lambda: len(project.lambda_.list_versions_by_function(FunctionName=project.function)["Versions"])  # noqa: E731
     count = published()
     project.wait(lambda: published() > count)
     assert project.version == before, "a version is live that lacks its SBOM"
+    project.cloud.faults()
     done = project.finish(child)
     assert done.code == 0, done.err
     assert project.answer() == "slow"
@@ -42,7 +43,7 @@ def test_the_alias_waits_for_what_is_attached(project: LiveProject) -> None:
 def test_a_deploy_that_is_killed_beside_it_is_completed_by_the_next(project: LiveProject) -> None:
     before = project.version
     project.say("killed")
-    project.cloud.faults({**ATTACHING, "kind": "timeout", "seconds": 3.0})
+    project.cloud.faults({**ATTACHING, "kind": "timeout", "seconds": HELD})
     project.cloud.reset_calls()
     child = project.start("deploy", "--env", "staging")
     project.wait(lambda: project.cloud.hits() == 1)

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from live_project import LiveProject
+from live_project import HELD, LiveProject
 
 from localcloud import daemon
 
@@ -38,7 +38,7 @@ def project(cloud: Any, tmp_path: Path) -> LiveProject:
 def kill_at(project: LiveProject, service: str, action: str, body: str = "") -> None:
     """Start a deploy and kill it, not its Terraform, while a call of either is under way, which has `body` in it."""
     call = {"service": service, "action": action, "body": body}
-    project.cloud.faults({"kind": "delay_before", "seconds": 1.5, **call})
+    project.cloud.faults({"kind": "delay_before", "seconds": HELD, **call})
     child = project.start("deploy", "--env", "staging")
     project.wait(lambda: project.cloud.hits() == 1 or child.poll() is not None, seconds=180)
     assert child.poll() is None, child.communicate()

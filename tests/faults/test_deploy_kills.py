@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from live_project import LiveProject
+from live_project import HELD, LiveProject
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
@@ -35,12 +35,13 @@ def project(cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> LiveProject
 def kill_during(project: LiveProject, step: str, how: signal.Signals) -> subprocess.Popen[str]:
     """Start a deploy and send a signal while the call of this step is under way (it takes effect nevertheless)."""
     service, action = step.split(":")
-    project.cloud.faults({"kind": "delay_before", "service": service, "action": action, "seconds": 0.7})
+    project.cloud.faults({"kind": "delay_before", "service": service, "action": action, "seconds": HELD})
     project.cloud.reset_calls()
     child = project.start("deploy", "--env", "staging")
     project.wait(lambda: project.cloud.hits() == 1 or child.poll() is not None)
     assert child.poll() is None, child.communicate()
     child.send_signal(how)
+    project.cloud.faults()
     return child
 
 

@@ -7,6 +7,7 @@ import signal
 from typing import Any
 
 import pytest
+from live_project import HELD
 from many_functions import ManyFunctions
 
 pytestmark = pytest.mark.cloud
@@ -62,7 +63,7 @@ def test_several_functions_are_deployed_changed_refused_and_rolled_back(project:
 
 def test_a_killed_deploy_of_several_functions_is_finished_by_the_next(project: ManyFunctions) -> None:
     project.say("killed")
-    project.cloud.faults({"kind": "delay_before", "service": "lambda", "action": "UpdateAlias", "seconds": 0.7})
+    project.cloud.faults({"kind": "delay_before", "service": "lambda", "action": "UpdateAlias", "seconds": HELD})
     child = project.start("deploy", "--env", "staging")
     project.wait(lambda: project.cloud.hits() >= 1 or child.poll() is not None)
     child.send_signal(signal.SIGKILL)

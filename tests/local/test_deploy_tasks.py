@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import stone_builder
-from live_project import TASKS, LiveProject
+from live_project import HELD, TASKS, LiveProject
 
 pytestmark = pytest.mark.cloud
 
@@ -210,12 +210,13 @@ def test_credentials_of_another_account_are_refused(project: LiveProject) -> Non
 
 def test_the_second_of_two_deploys_is_told_who_is_first(project: LiveProject) -> None:
     project.say("first")
-    project.cloud.faults({"kind": "delay_before", "service": "lambda", "action": "PublishVersion", "seconds": 3})
+    project.cloud.faults({"kind": "delay_before", "service": "lambda", "action": "PublishVersion", "seconds": HELD})
     first = project.start("deploy", "--env", "staging")
     project.wait(lambda: bool(project.items("lock")))
     second = project.deploy()
     assert second.code == 7, second.err
     assert f"(process {first.pid})" in second.err
+    project.cloud.faults()
     assert project.finish(first).code == 0
     assert project.deploy().code == 0
 

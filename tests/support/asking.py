@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-patience = 30.0
+patience = 90.0
 """Seconds that a wait may take. AWS is slower than a local cloud: tests/conftest.py raises it for another endpoint."""
 
 
 def until(read: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float | None = None) -> Any:
     """Read until it is what is wanted, and return that."""
-    deadline, pause = time.monotonic() + (seconds or patience), 0.02 if patience <= 30 else 1.0
+    deadline, pause = time.monotonic() + (seconds or patience), 0.02 if patience <= 90 else 1.0
     while not wanted(value := read()):
         assert time.monotonic() < deadline, value
         time.sleep(pause)

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import cloud_alarms
+from asking import until
 from cloud_resources import CloudResources
 
 from stepladder.commands import promote as promote_command
@@ -19,6 +20,9 @@ from stepladder.promotion.contract import child_name
 from stepladder.promotion.evidence import read
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.subject import PromotionOptions
+from stepladder.settings.locations import representatives
+
+ALARM_SECONDS = 600.0  # of the clock: more than an alarm's periods last
 
 
 class PromotionResult:
@@ -93,6 +97,17 @@ class CloudProject(CloudResources):
             AlarmNames=[f"{self.function(environment)}-{kind}"]
         )
         return str(answer["MetricAlarms"][0]["StateValue"])
+
+    def outlive_alarms(self) -> None:
+        """Let the time pass in which alarms count calls that failed, and wait until none fires.
+
+        They fire until some minutes of the clock after the last such call: a second later, or after a promotion began.
+        """
+        self.cloud.info.request("clock", "POST", {"advance": ALARM_SECONDS})
+        for environment in representatives(self.settings):
+            watched = self.client("cloudwatch", environment)
+            filters = {"AlarmNamePrefix": f"{self.name}-", "StateValue": "ALARM"}
+            until(lambda: watched.describe_alarms(**filters)["MetricAlarms"], lambda firing: not firing)  # noqa: B023
 
     def in_background(self, **request: Any) -> BackgroundPromotion:
         return BackgroundPromotion(lambda: self.promote(**request))

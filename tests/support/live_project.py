@@ -45,6 +45,8 @@ def handler(event, context):
 SERVICE = resources.folder("template") / "{{cookiecutter.project_slug}}/terraform/service"
 """The root's code, which takes every setting; nothing runs it."""
 TASKS = "from stepladder.collections import namespace\n\nns = namespace()\n"
+HELD = 60.0
+"""Seconds that a fault holds a call up, unless the test drops it before: no machine is too busy to see the call."""
 CASE = {"name": "answers", "payload": {}, "expect": {"status": 200}}
 
 
@@ -65,7 +67,7 @@ class Done:
 class LiveProject:
     """A project in `root` on `cloud`; `make()` before use. `seconds` is what a command may take."""
 
-    seconds = 90.0
+    seconds = 180.0
 
     def __init__(self, cloud: Any, root: Path, architecture: str = "arm64") -> None:
         self.cloud = cloud
@@ -229,7 +231,7 @@ class LiveProject:
     def releases(self) -> list[dict[str, Any]]:
         return self.items("release#")
 
-    def wait(self, holds: Callable[[], bool], seconds: float = 20) -> None:
+    def wait(self, holds: Callable[[], bool], seconds: float = 90) -> None:
         """Wait until something holds."""
         deadline = time.monotonic() + seconds
         while not holds():
