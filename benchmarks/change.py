@@ -31,6 +31,7 @@ FAIR = (
     "stepladder alone publishes a version, moves an alias, runs smoke cases, verifies and writes its ledger.",
     "`sam sync --code`, `osls deploy function` and `cdk --hotswap` change $LATEST and publish nothing.",
     "Each run is verified: the function's CodeSha256 changed, or, with nothing to do, did not.",
+    "Each run begins a second after the run before, whose functions the cloud and the engine still start and end.",
     "The floors are scripts of forty lines, not rivals: no settings, checks, tests, lock or record.",
     "The AWS behind all is the local cloud, where a call takes milliseconds and CloudFormation costs nothing.",
     "On AWS a stack takes seconds to minutes: these rows say nothing about the gain of hotswap or Express mode.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,10 @@ from projects import new, tool
 
 WAYS = (("layers", "process"), ("layers", "container"), ("docker", "container"))
 """Builder, and what runs functions. A process runs only what the layers builder makes for this machine's Python."""
+
+
+_REST = 1.0
+"""Seconds before each run, in which what the run before left to the cloud and the engine ends."""
 
 
 class UnverifiedError(Exception):
@@ -61,6 +66,7 @@ class Contender:
         if change:
             self.change()
         before = self.live()
+        time.sleep(_REST)
         self.site.cloud.request("calls", "DELETE")
         run = self.command.run()
         calls = len(self.site.cloud.request("calls")["calls"])
