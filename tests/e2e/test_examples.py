@@ -14,7 +14,7 @@ import pytest
 import schemas
 from shell import Shell
 
-pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.terraform]
 
 RUNGS = ("staging", "production")
 ELSEWHERE = {"nightly-report", "stock-projection"}

@@ -21,7 +21,7 @@ import roles
 from forge_server import REPOSITORY
 from shell import ACCOUNT, REGION, Shell
 
-pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.terraform]
 
 NAME, PIPELINE = "orders", "orders-pipeline"
 UV = """\

@@ -24,7 +24,7 @@ from front_doors import Repository
 from github_runner import GitHubRunner
 from shell import ACCOUNT, REGION, Shell
 
-pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.terraform]
 
 Door = tuple[Shell, Repository, GitHubRunner, ForgeServer]
 

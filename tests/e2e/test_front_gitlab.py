@@ -17,7 +17,7 @@ from forge_server import REPOSITORY, ForgeServer
 from gitlab_runner import GitLabRunner
 from shell import Shell
 
-pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.terraform]
 
 NAME = "stock-projection"
 RUNGS = ("staging", "production")

@@ -8,7 +8,7 @@ import re
 import newcomer
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.terraform]
 
 OFFERED = json.loads((newcomer.ROOT / "template" / "cookiecutter.json").read_text("utf-8"))["trigger"]
 MAKER = dict(zip(OFFERED, ["cookiecutter", "inv new"] * len(OFFERED), strict=False))

@@ -12,7 +12,7 @@ import roles
 import yaml
 from shell import ACCOUNT, REGION
 
-pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.terraform]
 
 PRODUCTION = {"account": "222222222222", "region": "us-east-1", "role_arn": "arn:aws:iam::222222222222:role/deployer"}
 BROKEN = """

@@ -26,7 +26,7 @@ sed -i 's/"hello"/"good day"/' tests/smoke/answers.json tests/test_handler.py
 """
 """What the tutorial says to edit, and the deployment that it says is refused."""
 
-pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.terraform]
 
 
 def _blocks(kind):

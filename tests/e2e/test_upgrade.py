@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import released
 
-pytestmark = [pytest.mark.cloud, pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cloud, pytest.mark.e2e, pytest.mark.terraform]
 
 ROOT = Path(__file__).resolve().parents[2]
 SLUG = "carried-on"

@@ -16,7 +16,7 @@ from live_project import HELD, LiveProject
 
 from localcloud import daemon
 
-pytestmark = [pytest.mark.cloud, pytest.mark.faults, pytest.mark.terraform, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cloud, pytest.mark.faults, pytest.mark.terraform]
 
 MEMORY = {"INVOKE_STEPLADDER_FUNCTION_MEMORY_MB": "512"}
 

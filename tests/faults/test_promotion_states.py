@@ -181,11 +181,10 @@ that each catches every error; test_promotion_calls denies what the functions ca
 @pytest.mark.parametrize(
     ("name", "kind"), rows.of_faults(sorted(set(TASKS) - set(UNREACHED)), tuple(KINDS), alike=INVOKING)
 )
-def test_a_promotion_ends_well_with(name, kind, cloud, make_project, before, unique, eventually):
+def test_a_promotion_ends_well_with(name, kind, cloud, make_project, before, unique):
     how = scene(name)
     project = released(make_project(how.project, **PROJECTS[how.project]), unique)
     digest = project.ship(unique(how.source))
-    eventually(lambda: project.alarm_state() != "ALARM")  # which the version before this one may have raised
     if how.first:
         project.forget()
     was = before(project)
@@ -247,13 +246,12 @@ CHANGING = sorted(
     ids=[*CHANGING, *(f"{name}, in its function" for name in WITHIN)],
 )
 def test_an_answer_lost_after_the_call_was_done_changes_nothing_of_the_end(
-    name, where, cloud, make_project, before, unique, eventually
+    name, where, cloud, make_project, before, unique
 ):
     """A repeated call meets what the first one did. Each of these ends as if no answer had been lost."""
     how = scene(name)
     project = released(make_project(how.project, **PROJECTS[how.project]), unique)
     digest = project.ship(unique(how.source))
-    eventually(lambda: project.alarm_state() != "ALARM")
     was = before(project)
     rules = [where | {"kind": "cut_after", "count": 1}]
     rules += [aim(other) | ALSO.get(what, {"kind": what}) for other, what in how.also]

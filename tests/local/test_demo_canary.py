@@ -19,7 +19,6 @@ from stepladder.demo import promotion_acts
 from stepladder.demo.story import Stage, UnexpectedEndError
 from stepladder.demo.traffic import Visitor
 
-pytestmark = pytest.mark.timeout(240)
 SLOW = 0.3  # seconds between two calls of a visitor: at the demo's speed, five in a minute of the cloud
 RATE = "IF(invocations >= 10, 100 * errors / invocations, 0)"
 

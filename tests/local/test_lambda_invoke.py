@@ -239,7 +239,7 @@ def test_reserved_concurrency_throttles_with_429(functions: Any, code: Any) -> N
         target=functions.cloud.client("lambda").invoke, kwargs={"FunctionName": name, "Payload": b"3"}
     )
     busy.start()
-    time.sleep(1)
+    until(lambda: functions.log(name), bool)  # it has begun
     assert code(functions.client.invoke, FunctionName=name, Payload=b"0") == "TooManyRequestsException"
     busy.join()
     functions.client.delete_function_concurrency(FunctionName=name)

@@ -110,7 +110,6 @@ def play(project: SimulatedProject, form: settings, number: int | None = None) -
     run_state_machine_as_test(machine, settings=form)
 
 
-@pytest.mark.timeout(900)
 def test_no_promise_is_broken_by_what_operators_and_aws_do(simulated, record_property, monkeypatch):
     without_local_constants(monkeypatch)
     play(simulated, FIXED, SEED)

@@ -12,7 +12,7 @@ import pytest
 
 from stepladder.core import resources
 
-pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.terraform, pytest.mark.cloud]
 
 PROJECT = f"applied-{os.getpid()}"
 REGION = "eu-west-1"

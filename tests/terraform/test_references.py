@@ -17,7 +17,7 @@ from stepladder.settings.load import Settings
 from stepladder.terraform import cli, overrides, reference_errors, roots, service_variables
 from stepladder.terraform.events import Watch
 
-pytestmark = [pytest.mark.terraform, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.terraform]
 
 ROOT = """
 variable "environment_variables" {

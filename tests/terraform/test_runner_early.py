@@ -19,7 +19,7 @@ from stepladder.settings.load import Settings
 from stepladder.terraform import roots
 from stepladder.terraform.early import EarlyRoot
 
-pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.terraform, pytest.mark.cloud]
 
 IMAGE = f"repository@sha256:{'a' * 64}"
 READS = PLAIN + (

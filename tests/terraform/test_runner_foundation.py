@@ -25,7 +25,7 @@ from stepladder.core.errors import StepladderError
 from stepladder.settings.load import Settings
 from stepladder.terraform import drift, foundation, roots
 
-pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.terraform, pytest.mark.cloud]
 
 _numbers = itertools.count(1)
 KEY = "foundation.tfstate"

@@ -33,7 +33,7 @@ from stepladder.terraform.file_lock import RunRecord
 from stepladder.terraform.reviewing import Review
 from stepladder.terraform.runner import opened
 
-pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.terraform, pytest.mark.cloud]
 
 _numbers = itertools.count(1)
 PLACE = {"account": ACCOUNT, "region": REGION}

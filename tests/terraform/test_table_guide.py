@@ -24,7 +24,7 @@ from stepladder.core.aws import Aws
 from stepladder.releases.smoke_case import Case, compare
 from stepladder.settings import load
 
-pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.terraform, pytest.mark.cloud]
 
 GUIDE = resources.folder("docs") / "guides" / "table.md"
 TEMPLATE = resources.folder("template") / "{{cookiecutter.project_slug}}"
