@@ -199,7 +199,7 @@ def orphaned(docker_client: Any, launched: Launched, architecture: str) -> Itera
     assert _containers(docker_client, "stepladder-orphan")
     yield child, guard
     child.kill()
-    child.wait(10)
+    child.wait(60)
     child.stdout.close()
 
 
@@ -217,7 +217,7 @@ def test_orphans_of_a_guard_that_was_killed_too_go_with_the_next_start(
     launched.start("/bin/sleep", "60", name="stepladder-mine")
     os.kill(guard, signal.SIGKILL)
     child.kill()
-    child.wait(10)
+    child.wait(60)
     assert _containers(docker_client, "stepladder-orphan")
     ContainerLauncher(login=lambda _code: {}).close()
     assert not _containers(docker_client, "stepladder-orphan")

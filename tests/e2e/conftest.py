@@ -51,7 +51,7 @@ class Command:
     def said(self) -> str:
         return "".join(self._text)
 
-    def until(self, seen: Callable[[Command], bool], seconds: float = 150) -> None:
+    def until(self, seen: Callable[[Command], bool], seconds: float = 600) -> None:
         """Wait until `seen` is true; fail when the command ends before."""
         deadline = time.monotonic() + seconds
         while not seen(self):
@@ -68,13 +68,13 @@ class Command:
         self.wait(60)
         return time.monotonic() - sent
 
-    def wait(self, seconds: float = 200) -> int:
+    def wait(self, seconds: float = 600) -> int:
         deadline = time.monotonic() + seconds
         while self.child.poll() is None:
             assert time.monotonic() < deadline, f"it doesn't end:\n{self.said}"
             self.look()
             time.sleep(LOOK_EVERY)
-        self._reader.join(10)
+        self._reader.join(60)
         return self.child.returncode
 
     def look(self) -> None:
@@ -97,7 +97,7 @@ class Command:
 
     def left_behind(self) -> list[str]:
         """Command lines of descendants that live, and the addresses at which something still listens."""
-        for _ in range(100):
+        for _ in range(600):
             table = _processes()
             alive = [line for pid, (begun, line) in self.started.items() if pid in table and table[pid][0] == begun]
             if not alive:
@@ -112,8 +112,8 @@ class Command:
             if pid == self.child.pid or _processes().get(pid, ("", 0))[0] == self.started[pid][0]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        self.child.wait(10)
-        self._reader.join(10)
+        self.child.wait(60)
+        self._reader.join(60)
         if self.child.stdout:
             self.child.stdout.close()
 

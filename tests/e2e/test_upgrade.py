@@ -117,7 +117,7 @@ def _modules(folder: Path) -> dict[str, str]:
 
 
 def _eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while not holds():
         assert time.monotonic() < deadline, "it never became true"
         time.sleep(0.05)

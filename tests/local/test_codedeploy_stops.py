@@ -162,7 +162,7 @@ def test_errors_that_callers_meet_during_a_canary_take_the_traffic_back(rung: Ru
         applicationName=rung.name, deploymentGroupName="live", revision=rung.appspec("1", broken)
     )["deploymentId"]
     until(rung.alias, lambda a: a == ("1", {broken: 0.5}))
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 180
     while rung.info(deployment)["status"] == "InProgress":
         assert time.monotonic() < deadline
         rung.lambda_.invoke(FunctionName=rung.name, Qualifier="live", Payload=b"{}")

@@ -30,7 +30,7 @@ def server() -> Iterator[Server]:
     thread.start()
     yield server
     server.stop()
-    thread.join(5)
+    thread.join(60)
 
 
 @pytest.fixture
@@ -151,5 +151,5 @@ def test_running_out_of_file_descriptors_does_not_end_the_server(monkeypatch: py
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
     server.stop()
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()

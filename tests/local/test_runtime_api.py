@@ -127,7 +127,7 @@ def test_closing_frees_a_runtime_that_waits(seen: Seen) -> None:
     while not seen.ready:
         pass
     seen.api.close()
-    waiting.join(5)
+    waiting.join(60)
     assert not waiting.is_alive()
     assert failures
 

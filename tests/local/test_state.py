@@ -75,7 +75,7 @@ def test_a_call_inside_a_call_passes_a_gate_that_somebody_waits_to_close() -> No
             pass
         with gate.passing("lambda", "GetFunction"):
             assert not closed.is_set()
-    thread.join(10)
+    thread.join(60)
     assert closed.is_set()
 
 
@@ -96,7 +96,7 @@ def test_calls_that_never_end_are_told_and_the_last_good_state_stays(tmp_path: P
 
     def call() -> None:
         with cloud.gate.passing("dynamodb", "PutItem"):
-            held.wait(10)
+            held.wait(60)
 
     thread = threading.Thread(target=call)
     thread.start()

@@ -38,7 +38,7 @@ def _make(run: Callable[..., Any], folder: Path, trigger: str, maker: str, env: 
     command = MAKERS[maker].format(folder=folder, root=ROOT)
     command += f" trigger={trigger}" if maker == "cookiecutter" else f" --trigger {trigger}"
     made = run("bash", "-c", command, **env)
-    assert made.wait(120) == 0, made.said
+    assert made.wait(400) == 0, made.said
     return folder / SLUG
 
 

@@ -103,7 +103,7 @@ class Served:
 
     def end(self, number: int) -> int:
         self.child.send_signal(number)
-        code = self.child.wait(20)
+        code = self.child.wait(60)
         assert self.child.stdout is not None
         self.child.stdout.close()
         return code

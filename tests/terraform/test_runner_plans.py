@@ -80,7 +80,7 @@ class Site:
         return any(o["Key"] == LOCK for o in self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", []))
 
     def wait(self, what: str, condition: Any) -> None:
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 180
         while not condition():
             assert time.monotonic() < deadline, what
             time.sleep(0.02)

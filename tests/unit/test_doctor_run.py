@@ -77,7 +77,7 @@ def test_the_worst_comes_first_and_else_the_order_of_the_checks(tmp_path):
     slow = threading.Event()
 
     def act(_context):
-        slow.wait(5)
+        slow.wait(60)
         yield Finding(NOTE, "a", "slow", "`inv status`")
 
     def last(_context):
