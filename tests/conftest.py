@@ -40,6 +40,7 @@ SPREAD = {
     "tests/e2e/test_examples.py": 100,
     "tests/e2e/test_newcomer.py": 100,
     "tests/faults/test_promotion_states.py": 2,
+    "tests/unit/test_interleavings.py": 100,
 }
 """Files that are spread over workers, in how many parts. Each part makes the file's fixtures for itself."""
 FIRST = ("tests/docker", "tests/e2e", "tests/terraform", "tests/faults", "tests/simulation")
