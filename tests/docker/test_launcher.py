@@ -78,7 +78,7 @@ def launched(docker_client: Any, engine_host: str, architecture: str) -> Iterato
     launched.launcher.close()
 
 
-def _wait(holds: Callable[[], Any], seconds: float = 20) -> None:
+def _wait(holds: Callable[[], Any], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "waited in vain"

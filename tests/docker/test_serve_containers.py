@@ -30,7 +30,7 @@ def test_a_save_is_a_new_container_and_nothing_is_left_of_a_server_that_was_kill
     assert len(first) == 1
     assert started() - first
     served.end(signal.SIGKILL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while started():
         assert time.monotonic() < deadline, "a container was left"
         time.sleep(0.1)

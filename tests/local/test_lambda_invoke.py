@@ -213,16 +213,16 @@ def test_a_warm_environment_is_reused_and_an_update_retires_it(functions: Any) -
 
 def test_invocations_at_once_get_an_environment_each(functions: Any) -> None:
     name = functions.create(
-        "import time, uuid\nME = uuid.uuid4().hex\ndef handler(event, context):\n    time.sleep(0.8)\n    return ME\n",
+        "import time, uuid\nME = uuid.uuid4().hex\ndef handler(event, context):\n    time.sleep(2)\n    return ME\n",
         Timeout=20,
     )
     results: list[Any] = []
 
-    def call() -> None:
-        answer = functions.cloud.client("lambda").invoke(FunctionName=name)
+    def call(client: Any) -> None:
+        answer = client.invoke(FunctionName=name)
         results.append(json.loads(answer["Payload"].read()))
 
-    threads = [threading.Thread(target=call) for _ in range(4)]
+    threads = [threading.Thread(target=call, args=[functions.cloud.client("lambda")]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

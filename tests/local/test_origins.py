@@ -113,5 +113,5 @@ def test_a_functions_url_is_the_functions_to_answer(functions: Any) -> None:
     page = {"Origin": "https://a.example", "Sec-Fetch-Site": "cross-site"}
     own = {"Host": f"{urlsplit(url).path.split('/')[2]}.lambda-url.localhost"}
     for target, headers in ((url, page), (f"{functions.cloud.url}/", {**page, **own})):
-        answer = urllib3.request("GET", target, headers=headers, retries=False, timeout=20)
+        answer = urllib3.request("GET", target, headers=headers, retries=False, timeout=60)
         assert (answer.status, answer.data) == (200, b"https://a.example")

@@ -128,7 +128,7 @@ def test_logs_are_followed_without_doubling_and_end_with_130(project: LiveProjec
     while lines[-1]["message"] != "order 7":
         lines.append(json.loads(child.stdout.readline()))
     child.send_signal(signal.SIGINT)
-    rest, printed = child.communicate(timeout=20)
+    rest, printed = child.communicate(timeout=60)
     assert (child.returncode, printed) == (130, "")
     messages = [line["message"] for line in [*lines, *map(json.loads, rest.splitlines())]]
     assert (messages.count("order 0"), messages.count("order 7")) == (1, 1)

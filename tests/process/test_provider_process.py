@@ -129,7 +129,7 @@ def test_two_commands_at_once_do_not_use_the_same_one_and_a_third_starts_its_own
 
 def test_two_commands_begin_their_providers_beside_each_other(at: Root) -> None:
     attached: list[dict[str, str]] = []
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=60)
 
     def command() -> None:
         with provider_process.attached(at, TERRAFORM, {}) as attachment:

@@ -53,6 +53,7 @@ def test_the_next_request_after_a_save_runs_the_new_code_and_one_under_way_ends_
     served.say("new")
     assert served.get("/").data == b"new"
     assert not slow, "it was still under way"
+    served.go_on.touch()
     under_way.join()
     assert slow == [b"old"]
 

@@ -115,7 +115,7 @@ def test_it_is_planned_when_the_foundation_has_made_the_bucket(beside: Beside) -
     aws.objects["foundation.tfstate"] = b""
     asking.until(lambda: beside.fake.verbs, lambda verbs: verbs == ["init"])
     terraform.ensure(settings, "staging", "foundation", aws=aws, early=early)  # type: ignore[arg-type]
-    thread.join(20)
+    thread.join(60)
     assert beside.root.saved
 
 

@@ -184,7 +184,7 @@ class BackgroundPromotion:
         self._thread = threading.Thread(target=lambda: self._result.append(act()), daemon=True)
         self._thread.start()
 
-    def result(self, timeout: float = 60) -> PromotionResult:
+    def result(self, timeout: float = 240) -> PromotionResult:
         self._thread.join(timeout)
         assert self._result, "the promotion has not ended"
         return self._result[0]

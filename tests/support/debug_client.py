@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_SECONDS = 20
+_SECONDS = 60
 
 
 class DebugClient:

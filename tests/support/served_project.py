@@ -29,8 +29,8 @@ def handler(event, context):
     logging.getLogger().info("asked for %s", path)
     if path == "/fail":
         raise KeyError("no")
-    if path == "/slow":
-        time.sleep(1)
+    while path == "/slow" and not os.path.exists(os.environ["GO_ON"]):
+        time.sleep(0.01)
     if path == "/environment":
         return {"pid": os.getpid(), "colour": os.environ["COLOUR"], "key": os.environ.get("AWS_ACCESS_KEY_ID")}
     return {"statusCode": 200, "body": SAYS, "headers": {"x-query": event["rawQueryString"]}}
@@ -41,13 +41,15 @@ ERROR_LINE = 1 + HANDLER.splitlines().index('        raise KeyError("no")')
 class Served:
     """A project, and the process that serves it.
 
-    Where the settings name its handler (`named`), the image's own is another.
+    Where the settings name its handler (`named`), the image's own is another. A request of `/slow` ends when the file
+    `go_on` is there.
     """
 
     def __init__(
-        self, root: Path, *, timeout: int = 3, builder: str = "layers", python: str = PYTHON, named: bool = False
+        self, root: Path, *, timeout: int = 60, builder: str = "layers", python: str = PYTHON, named: bool = False
     ) -> None:
         self.root = root
+        self.go_on = root / "go-on"
         at = {"account": "123456789012", "region": "eu-west-1"}
         raw = {
             "project": "orders",
@@ -57,7 +59,7 @@ class Served:
             "rungs": ["staging", "production"],
             "environments": {"staging": dict(at), "production": dict(at)},
             "function": {
-                "environment": {"COLOUR": "red"},
+                "environment": {"COLOUR": "red", "GO_ON": str(self.go_on)},
                 "timeout_seconds": timeout,
                 "handler": "app.handler.handler" if named else "",
             },
@@ -113,7 +115,7 @@ class Served:
         return (self.root / "printed").read_text()
 
     def get(self, path: str, method: str = "GET", **options: Any) -> urllib3.BaseHTTPResponse:
-        return urllib3.request(method, self.url.rstrip("/") + path, timeout=30, retries=False, **options)
+        return urllib3.request(method, self.url.rstrip("/") + path, timeout=60, retries=False, **options)
 
     def say(self, word: str) -> None:
         self.handler.write_text(HANDLER.replace('"one"', f'"{word}"'))

@@ -132,7 +132,7 @@ def test_an_apply_that_failed_is_in_the_ledger_once_for_the_environment(live: Ma
 
 def test_a_version_that_waited_for_the_others_is_in_the_ledger_with_the_reason(live: ManyHarness) -> None:
     live.source = "two"
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
     live.many[""].before("PublishVersion", both.wait)
     live.many["mailer"].before("PublishVersion", both.wait)
     live.many["mailer"].fail("PublishVersion", DENIED)
@@ -153,7 +153,7 @@ def fail_one_alias(harness: ManyHarness, name: str = "resizer") -> None:
 
     def all_moved() -> None:
         for _ in others:
-            assert moved.acquire(timeout=10)
+            assert moved.acquire(timeout=60)
 
     harness.many[name].before("UpdateAlias", all_moved)
     harness.many[name].fail("UpdateAlias", DENIED)

@@ -145,11 +145,11 @@ def test_a_limit_that_lasts_ends_at_once(name: str, forge: ForgeServer) -> None:
 
 def test_an_answer_that_drips_is_given_up(name: str, forge: ForgeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "DEADLINE", -0.8)
-    forge.fail(200, delay=1.0, times=1)
+    forge.fail(200, delay=5.0, times=1)
     began = time.monotonic()
     posted = comment(name)
     assert "was too slow" in posted.problem
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 4
 
 
 def test_a_redirect_on_the_same_host_is_followed_and_one_to_another_gets_no_token(

@@ -112,7 +112,7 @@ def test_many_images_that_are_there_are_asked_for_in_one_call(many: ManyImages) 
 
 
 def test_images_are_built_at_once_and_all_to_their_end(many: ManyImages, monkeypatch: pytest.MonkeyPatch) -> None:
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=60)
     build = pipeline._build
 
     def meeting(job: BuildJob, builder: Builder) -> Built:

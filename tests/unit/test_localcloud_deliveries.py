@@ -192,5 +192,5 @@ def test_events_that_wait_for_a_retry_hold_up_no_others(monkeypatch):
     queue = EventQueue(SimpleNamespace(cloud=cloud, invoke=invoke, service=SimpleNamespace(store=store)))
     for payload in (*[b"broken"] * 5, b"sound"):
         queue.submit(FunctionKey("123456789012", "us-east-1", "f"), "", payload)
-    assert reached.wait(10)
+    assert reached.wait(60)
     queue.close()

@@ -38,7 +38,7 @@ def test_an_account_that_does_not_say_is_taken_for_a_new_one(pipeline):
 def test_no_more_than_the_width_are_under_way_at_once(pipeline):
     pipeline.aws.lambda_.concurrency = 10
     limiter, lock, busy, most = pipeline.concurrency.Limiter(FUNCTION), threading.Lock(), [0], [0]
-    pair = threading.Barrier(2, timeout=30)
+    pair = threading.Barrier(2, timeout=60)
 
     def act():
         with lock:
