@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.deploy_harness import DeployHarness, digest
@@ -72,8 +75,18 @@ def test_it_has_ended_when_the_release_fails_of_something_else(harness: DeployHa
 
 
 def test_a_long_wait_is_shown_as_a_step(harness: DeployHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "_UNSEEN", 0.0)
-    harness.in_background = lambda: time.sleep(0.3)
+    waited = threading.Event()
+
+    def attach() -> None:
+        assert waited.wait(60)
+
+    def wait_in_vain(begun: Any, timeout: float) -> Any:
+        answer = wait(begun, timeout=0 * timeout)
+        waited.set()
+        return answer
+
+    monkeypatch.setattr(background, "wait", wait_in_vain)
+    harness.in_background = attach
     harness.deploy()
     assert "image        what belongs to it is attached" in harness.printed
 
