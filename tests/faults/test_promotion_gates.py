@@ -54,7 +54,7 @@ def test_a_freeze_and_an_alarm_keep_a_release_out_and_the_alarm_undoes_one(
     assert f"00:00 UTC ({WINDOW}: the year's end); promote again then" in ended.message
     with midway(guarded, during_freeze=True, why="the shop is down") as promotion:
         cloud_alarms.fire(cloud.client("cloudwatch"), *ALARM.rsplit("-", 1))
-    ended = promotion.result()
+        ended = promotion.result()
     assert (ended.code, f"alarm {ALARM} fires" in ended.message) == (3, True), ended.message
     was.check_unmoved()
     digest = guarded.ship(unique(GOOD))

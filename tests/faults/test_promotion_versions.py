@@ -339,7 +339,7 @@ class TestTwoAtOnce:
                 FunctionVersion=was.alias[0],
                 RoutingConfig={"AdditionalVersionWeights": {}},
             )
-        ended = promotion.result()
+            ended = promotion.result()  # on a fast clock, CodeDeploy's last shift could come before it is seen
         assert ended.code == 5, ended.message
         assert "somebody else moved" in ended.message
         assert canary.alias() == (was.alias[0], {})
