@@ -107,6 +107,7 @@ class Deploy:
                 return self._preview(state, plan)
             if not plan.only_tests:
                 self.check_freeze()
+            self.acts.begin_image(plan)
             if options.no_smoke:
                 rung.console.warn(UNTESTED_WARNING)
             from stepladder.releases import secret_check

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from stepladder.core.names import Names
     from stepladder.core.step import Step
     from stepladder.images.attest.verify import AttachedDocument
+    from stepladder.images.builder import BuildJob
     from stepladder.images.model import BuiltImage
-    from stepladder.images.pipeline import Later
+    from stepladder.images.pipeline import Background
     from stepladder.settings.load import Settings
 
 
@@ -48,6 +49,13 @@ def build(settings: Settings, step: Step, environment: str, *, say: Callable[[st
     return pipeline.build_early(settings, step, environment, say=say)
 
 
+def begin(settings: Settings, environment: str, *, say: Callable[[str], None]) -> BuildJob | None:
+    """Begin to build the image, and publish nothing; `stepladder.images.ahead` says more."""
+    from stepladder.images import ahead
+
+    return ahead.begin(settings, environment, say=say)
+
+
 def prepare(
     settings: Settings,
     aws: Aws,
@@ -57,12 +65,15 @@ def prepare(
     say: Callable[[str], None] = lambda _text: None,
     pull: bool = False,
     allow_dirty: bool = False,
-    later: Later | None = None,
+    background: Background | None = None,
 ) -> BuiltImage:
     """Build and push unless the registry has the image; `stepladder.images.pipeline.prepare` says more."""
     from stepladder.images import pipeline
 
-    return pipeline.prepare(settings, aws, step, environment, say=say, pull=pull, allow_dirty=allow_dirty, later=later)
+    background = background or pipeline.Background()
+    return pipeline.prepare(
+        settings, aws, step, environment, say=say, pull=pull, allow_dirty=allow_dirty, background=background
+    )
 
 
 def input_keys(views: Mapping[str, Settings]) -> dict[str, str]:

@@ -39,7 +39,7 @@ class BuildJob:
     `key` is the input key (64 hexadecimal digits) and `revision` the commit of the files. `pull` reads the base image
     anew. `to_run`: the image runs on this machine and is not published. `allow_dirty` accepts pointers of Git LFS and,
     in CI, uncommitted files. `repository` is None for an image that is built only. `local_cloud`: the AWS endpoint in
-    force is a local cloud's.
+    force is a local cloud's. `begun` is what the builder's `begin` returned for these inputs.
     """
 
     settings: Settings
@@ -52,6 +52,7 @@ class BuildJob:
     to_run: bool = False
     allow_dirty: bool = False
     repository: Repository | None = None
+    begun: object = None
     local_cloud: bool = field(default_factory=lambda: endpoints.is_local_cloud(endpoints.endpoint()))
 
     def note(self, topic: str) -> Say:
@@ -90,6 +91,11 @@ class Builder(Protocol):
         """Whether a dependency without a wheel is the Dockerfile's own business, so that a lock may hold one."""
         ...
 
+    @property
+    def builds_apart(self) -> bool:
+        """Whether another program builds, so that `begin` may gain time."""
+        ...
+
     def input_key(self, settings: Settings) -> str:
         """Return 64 hexadecimal digits that change whenever the image would; offline, in a few milliseconds.
 
@@ -103,6 +109,13 @@ class Builder(Protocol):
 
     def accepts(self, job: BuildJob) -> bool:
         """Whether `auto` may take this builder for the job. One that can't build says why by `job.note`."""
+        ...
+
+    def begin(self, job: BuildJob) -> object:
+        """Begin to build beside other work, without a repository; return what `build` finds as `job.begun`.
+
+        Publish nothing and read no base over the network. What nobody takes may end unseen. Raises `StepladderError`.
+        """
         ...
 
     def build(self, job: BuildJob) -> Built:

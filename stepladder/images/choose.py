@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import RefusedError
-from stepladder.images.base.registry import Reference
 from stepladder.images.builder import Builder, BuildJob, named
-from stepladder.images.dockerfile import read
-from stepladder.images.key import build_arguments
 from stepladder.settings import builders
 from stepladder.settings.load import Settings
 
@@ -17,7 +14,8 @@ def builder(job: BuildJob) -> Builder:
     chosen = job.settings.image.builder
     if chosen != builders.AUTO:
         chosen_builder = named(chosen)
-        chosen_builder.require(job)
+        if job.begun is None:  # else it is at work
+            chosen_builder.require(job)
         return chosen_builder
     *others, last = builders.REGISTERED
     return named(next((name for name in others if named(name).accepts(job)), last))
@@ -27,6 +25,10 @@ def refuse_latest_in_ci(settings: Settings) -> None:
     """Raise `RefusedError` when CI would build on whatever `latest` is today: no commit says what that was."""
     if not in_ci():
         return
+    from stepladder.images.base.registry import Reference
+    from stepladder.images.dockerfile import read
+    from stepladder.images.key import build_arguments
+
     path = settings.root / settings.image.context / "Dockerfile"
     for name in read.outline(path, build_arguments(settings)).bases:
         if name != "scratch" and Reference.parse(name).reference == "latest":

@@ -32,6 +32,21 @@ Later = Callable[[Callable[[], None]], None]
 
 
 @dataclass(frozen=True)
+class Background:
+    """What of an image is done in the background.
+
+    `later` takes what is to be attached to it, unless a release fails without it. `begun` is what
+    `stepladder.images.ahead` returned.
+    """
+
+    later: Later | None = None
+    begun: BuildJob | None = None
+
+
+_NONE = Background()
+
+
+@dataclass(frozen=True)
 class _Published:
     """An image in the registry, and what is yet to be attached to it. `built` is what this machine has of it."""
 
@@ -58,14 +73,15 @@ def prepare(
     say: Say = _silent,
     pull: bool = False,
     allow_dirty: bool = False,
-    later: Later | None = None,
+    background: Background = _NONE,
 ) -> BuiltImage:
     """Make sure that the registry of `environment` holds the image of the present inputs, and return it.
 
     Builds and pushes only what is missing. `step` gets the progress, `say` what a person should know besides;
-    `pull` looks the base image up again; `allow_dirty` lets CI release uncommitted files. `later` takes what is to be
-    attached to the image, unless a release fails without it. Raises `RefusedError` for an image that mustn't be
-    released, `BadInputError` for inputs that can't be built, `RegistryError` when the registry fails for good.
+    `pull` looks the base image up again; `allow_dirty` lets CI release uncommitted files.
+
+    Raises `RefusedError` for an image that mustn't be released, `BadInputError` for inputs that can't be built,
+    `RegistryError` when the registry fails for good.
     """
     names = settings.names(environment)
     lock.check(settings)
@@ -76,7 +92,10 @@ def prepare(
         return noted
     with ThreadPoolExecutor(1, thread_name_prefix="registry") as pool:  # beside git
         connecting = pool.submit(ecr.connect, aws, names)
-        job = BuildJob(settings, names, key, revision.read(settings), step, say, pull, allow_dirty=allow_dirty)
+        if background.begun and background.begun.key == key and not pull:
+            job = replace(background.begun, step=step, say=say, allow_dirty=allow_dirty)
+        else:
+            job = BuildJob(settings, names, key, revision.read(settings), step, say, pull, allow_dirty=allow_dirty)
         if not allow_dirty:
             revision.refuse_dirty_in_ci(job.revision)
         choose.refuse_latest_in_ci(settings)
@@ -94,8 +113,8 @@ def prepare(
         published.attach(job)
         build_cache.save(settings, names, image)  # without it, the next run attaches what is lacking
 
-    if later and published.lacking and not attach.is_required(settings, published.lacking):
-        later(lambda: complete(replace(job, step=Step(step.name))))
+    if background.later and published.lacking and not attach.is_required(settings, published.lacking):
+        background.later(lambda: complete(replace(job, step=Step(step.name))))
     else:
         complete(job)
     done = f"digest {image.digest[7:19]}, tag {image.tag[:20]}, {megabytes(image.size)} on {image.base.split('@')[0]}"

@@ -79,6 +79,11 @@ class Acts:
             self.early.build()
         return self.apply(FOUNDATION, wanted, None)
 
+    def begin_image(self, plan: DeployPlan) -> None:
+        """Begin to build an image that is all that changes: nothing of it is to be seen before its turn."""
+        if plan.step(IMAGE).act and not (self.pin or plan.step(FOUNDATION).act or plan.step(SERVICE).act):
+            self.images.begin()
+
     def skip(self, planned: PlannedStep) -> None:
         """Say why a step has nothing to do, or what of it is left to a person."""
         left_foundation.skip(self.rung, self.infra, planned)

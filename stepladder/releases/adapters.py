@@ -18,6 +18,7 @@ from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.terraform.allowed import AUTO, NEW
 
 if TYPE_CHECKING:
+    from stepladder.images.builder import BuildJob
     from stepladder.images.pipeline import Later
     from stepladder.ledger.schema import Holder
     from stepladder.releases.interfaces import Applied, ReleaseImage
@@ -35,6 +36,7 @@ class ProjectImages:
     rung: Rung
     allow_dirty: bool = False
     _warned: set[str] = field(default_factory=set, compare=False, repr=False)
+    _begun: list[BuildJob | None] = field(default_factory=list, compare=False, repr=False)
 
     def input_key(self) -> str:
         """Hash everything that decides the image, offline; refuse a lock that lacks what is asked for."""
@@ -57,13 +59,25 @@ class ProjectImages:
         digest = images.build(rung.settings, step, rung.environment, say=self._warn)
         return f"{rung.names.registry}/{rung.names.repository}@{digest}" if digest else ""
 
+    def begin(self) -> None:
+        """Begin to build; see `Images.begin`."""
+        self._begun.append(images.begin(self.rung.settings, self.rung.environment, say=self._warn))
+
     def prepare(self, step: Step, later: Later | None = None) -> ReleaseImage:
         """Build and push unless the registry has it; see `Images.prepare`."""
+        from stepladder.images.pipeline import Background
         from stepladder.releases.interfaces import ReleaseImage
 
         rung = self.rung
+        background = Background(later, self._begun.pop() if self._begun else None)
         built = images.prepare(
-            rung.settings, rung.aws, step, rung.environment, say=self._warn, allow_dirty=self.allow_dirty, later=later
+            rung.settings,
+            rung.aws,
+            step,
+            rung.environment,
+            say=self._warn,
+            allow_dirty=self.allow_dirty,
+            background=background,
         )
         return ReleaseImage(built.digest, built.reference, input_key=built.input_key)
 

@@ -62,6 +62,10 @@ class Images(Protocol):
         """Build on this machine; return the reference that the image will have; empty if a push decides it."""
         ...
 
+    def begin(self) -> None:
+        """Begin to build beside other work, where that gains time, for `prepare`; publish nothing, raise nothing."""
+        ...
+
     def prepare(self, step: Step, later: Later | None = None) -> ReleaseImage:
         """Build and push unless the registry has it; say in the step what was done.
 

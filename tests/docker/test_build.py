@@ -23,6 +23,7 @@ from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, S
 from stepladder.images import check
 from stepladder.images.base.engine import BaseSource
 from stepladder.images.docker import build as engine_build
+from stepladder.images.docker import files as engine_files
 from stepladder.images.docker.build import EngineImage
 from stepladder.settings.load import Settings
 
@@ -77,7 +78,7 @@ def test_an_image_is_checked_while_the_engine_adds_our_labels(
     builder: Builder, docker_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[Any] = []
-    monkeypatch.setattr(engine_build.engine_files, "check_handler", lambda _engine, image, *_: checked.append(image))
+    monkeypatch.setattr(engine_files, "check_handler", lambda _engine, image, *_: checked.append(image))
     built = docker_client.images.get(builder.build().id)
     (image,) = checked
     assert image.id != built.id

@@ -17,13 +17,18 @@ from fakes.registry import FaultyRegistry
 
 from stepladder import images
 from stepladder.core import container_engine, retry
-from stepladder.core.errors import NotReadyError, RefusedError
+from stepladder.core.errors import NotReadyError, RefusedError, StepladderError
 from stepladder.core.image_facts import OCI_INDEX, PROVENANCE, SBOM
 from stepladder.core.step import Step
-from stepladder.images import pipeline
+from stepladder.images import ahead, pipeline
+from stepladder.images.base.engine import BaseSource
+from stepladder.images.builder import BuildJob
+from stepladder.images.docker import build as engine_build
 from stepladder.images.docker.build import EngineImage
 from stepladder.images.model import BuiltImage, canonical
+from stepladder.images.pipeline import Background
 from stepladder.images.registry import referrers
+from stepladder.settings.load import Settings
 
 DOCKERFILE = """\
 ARG BASE_IMAGE
@@ -64,6 +69,9 @@ class Publisher:
         self.said.clear()
         return images.prepare(self.settings, self, Step("image"), "staging", say=self.said.append, **options)  # type: ignore[arg-type]
 
+    def begin(self) -> BuildJob | None:
+        return ahead.begin(self.settings, "staging", say=self.said.append)
+
     def forget(self) -> None:
         (self.root / ".stepladder/image.json").unlink()
 
@@ -98,6 +106,20 @@ def publisher(
         publisher = Publisher(tmp_path / "project", registry, docker_client, architecture)
         yield publisher
         docker_engine.forget(docker_client, publisher.host)
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The input keys of the images that the engine was given to build."""
+    keys: list[str] = []
+    build = engine_build.build
+
+    def counted(settings: Settings, source: BaseSource, *, key: str, **options: Any) -> EngineImage:
+        keys.append(key)
+        return build(settings, source, key=key, **options)
+
+    monkeypatch.setattr(engine_build, "build", counted)
+    return keys
 
 
 def test_an_image_stands_on_its_base_by_digest_and_says_so(publisher: Publisher) -> None:
@@ -135,10 +157,59 @@ def test_a_colleague_who_was_faster_with_the_same_inputs_is_no_trouble(
     assert (again.digest, again.pushed) == (first.digest, False)
 
 
+CHANGED = {"function/app/handler.py": "def handler(event, context):\n    return 'new'\n"}
+
+
+def test_a_build_that_began_before_its_turn_is_taken(publisher: Publisher, builds: list[str]) -> None:
+    first = publisher.prepare()
+    publisher.write(CHANGED)
+    begun = publisher.begin()
+    assert list(publisher.tags.values()) == [first.digest]
+    image = publisher.prepare(background=Background(begun=begun))
+    assert (image.pushed, image.input_key) == (True, images.input_key(publisher.settings))
+    assert builds == [first.input_key, image.input_key]
+
+
+def test_a_build_that_began_with_other_files_is_left_out(publisher: Publisher, builds: list[str]) -> None:
+    first = publisher.prepare()
+    publisher.write({**CHANGED, "function/app/more.py": ""})
+    begun = publisher.begin()
+    publisher.write(CHANGED | {"function/app/more.py": "MORE = 1\n"})
+    image = publisher.prepare(background=Background(begun=begun))
+    assert image.input_key == images.input_key(publisher.settings)
+    assert (len(builds), builds[-1]) == (3, image.input_key)
+    assert set(publisher.tags.values()) == {first.digest, image.digest}
+
+
+def test_a_build_that_fails_before_its_turn_fails_in_it_and_once(publisher: Publisher, builds: list[str]) -> None:
+    publisher.prepare()
+    publisher.write({**CHANGED, "function/Dockerfile": DOCKERFILE.replace("COPY app", "COPY nothing app")})
+    begun = publisher.begin()
+    with pytest.raises(StepladderError, match="COPY nothing"):
+        publisher.prepare(background=Background(begun=begun))
+    assert (len(builds), len(publisher.tags)) == (2, 1)
+
+
+def test_a_base_that_the_engine_lacks_is_pulled_in_its_turn(
+    publisher: Publisher, docker_client: Any, builds: list[str]
+) -> None:
+    begun = publisher.begin()
+    held = [name for image in docker_client.images.list() for name in image.attrs["RepoDigests"] or ()]
+    assert not [name for name in held if name.startswith(f"{publisher.host}/base")]
+    assert publisher.prepare(background=Background(begun=begun)).pushed
+    assert len(builds) == 2
+
+
+def test_an_image_that_is_noted_is_not_begun(publisher: Publisher, builds: list[str]) -> None:
+    publisher.prepare()
+    assert publisher.begin() is None
+    assert len(builds) == 1
+
+
 def test_documents_that_a_killed_release_left_out_are_attached_while_the_engine_has_the_image(
     publisher: Publisher,
 ) -> None:
-    image = publisher.prepare(later=lambda _act: None)
+    image = publisher.prepare(background=Background(lambda _act: None))
     assert publisher.attached(image) == set()
     assert not publisher.prepare().pushed
     assert publisher.attached(image) == {SBOM, PROVENANCE}
@@ -147,7 +218,7 @@ def test_documents_that_a_killed_release_left_out_are_attached_while_the_engine_
 def test_documents_of_an_image_that_the_engine_has_lost_are_not_invented(
     publisher: Publisher, docker_client: Any
 ) -> None:
-    image = publisher.prepare(later=lambda _act: None)
+    image = publisher.prepare(background=Background(lambda _act: None))
     docker_client.images.remove(f"{publisher.host}/demo:{image.tag}", force=True)
     docker_client.images.prune(filters={"dangling": True})
     assert not publisher.prepare().pushed

@@ -59,6 +59,9 @@ class PushedImage:
         """Return what was pushed before."""
         return self.uri()
 
+    def begin(self) -> None:
+        """It is built already."""
+
     def prepare(self, step: Any, later: Any = None) -> ReleaseImage:
         step.done("pushed before")
         uri = self.uri()

@@ -20,11 +20,15 @@ class StoneBuilder:
     """Makes what the layers builder makes, and signs it; its input key has an input of its own."""
 
     builds_from_source = True
+    builds_apart = False
 
     def input_key(self, settings: Any) -> str:
         return hashlib.sha256(f"{NAME} {keys.input_key(settings)}".encode()).hexdigest()
 
     def require(self, job: Any) -> None:
+        pass
+
+    def begin(self, job: Any) -> None:
         pass
 
     def accepts(self, job: Any) -> bool:

@@ -22,6 +22,7 @@ from stepladder.images.attest import provenance, sbom, verify
 from stepladder.images.attest.inputs import ImageInputs
 from stepladder.images.layers.builder import LayersBuilder
 from stepladder.images.model import BuiltImage, canonical, digest_of
+from stepladder.images.pipeline import Background
 from stepladder.images.registry import referrers
 
 COMMIT = "c0" * 20
@@ -127,28 +128,28 @@ def test_a_push_that_was_cut_off_before_its_documents_is_completed_by_the_next_r
 
 def test_documents_may_be_attached_while_the_image_is_released(harness: ImageHarness) -> None:
     waiting: list[Callable[[], None]] = []
-    image = harness.prepare(later=waiting.append)
+    image = harness.prepare(background=Background(waiting.append))
     assert image.pushed
     assert attached(harness, image) == {}
     (attach,) = waiting
     attach()
     assert set(attached(harness, image)) == {SBOM, PROVENANCE}
-    harness.prepare(later=waiting.append)
+    harness.prepare(background=Background(waiting.append))
     assert harness.registry.requests == []
     assert len(waiting) == 1
 
 
 def test_a_release_that_was_killed_before_its_documents_is_completed_by_the_next_run(harness: ImageHarness) -> None:
     waiting: list[Callable[[], None]] = []
-    image = harness.prepare(later=waiting.append)
-    assert not harness.prepare(later=waiting.append).pushed
+    image = harness.prepare(background=Background(waiting.append))
+    assert not harness.prepare(background=Background(waiting.append)).pushed
     waiting[1]()
     assert set(attached(harness, image)) == {SBOM, PROVENANCE}
 
 
 def test_what_a_release_fails_without_is_attached_before_it(harness: ImageHarness) -> None:
     harness.write(VENDORED, promotion={"require": ["provenance"]})
-    image = harness.prepare(later=lambda _act: pytest.fail("it was put off"))
+    image = harness.prepare(background=Background(lambda _act: pytest.fail("it was put off")))
     assert set(attached(harness, image)) == {SBOM, PROVENANCE}
 
 

@@ -69,7 +69,8 @@ def test_auto_takes_the_first_that_can_build_here(
 def test_every_builder_has_the_whole_interface(name: str) -> None:
     made = builder.named(name)
     wanted = {part for part in vars(builder.Builder) if not part.startswith("_")}
-    assert wanted == {"accepts", "again", "build", "builds_from_source", "input_key", "publish", "require"}
+    flags = {"builds_apart", "builds_from_source"}
+    assert wanted == flags | {"accepts", "again", "begin", "build", "input_key", "publish", "require"}
     assert not [part for part in wanted if not hasattr(made, part)]
 
 

@@ -12,7 +12,7 @@ from fakes.deploy_harness import DeployHarness, digest
 from fakes.errors import DENIED
 
 from stepladder.commands import release_existing
-from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.errors import BadInputError, LockedError, RefusedError
 from stepladder.core.step import Step
 from stepladder.ledger.schema import Bad
 from stepladder.releases.early_work import EarlyWork
@@ -105,6 +105,30 @@ def test_files_that_change_after_they_were_read_are_recorded_as_what_they_are(ha
 def test_a_dry_run_begins_nothing(harness: DeployHarness) -> None:
     harness.deploy(dry_run=True)
     assert harness.began == []
+
+
+def test_an_image_is_begun_before_the_lock_when_it_is_all_that_changes(live: DeployHarness) -> None:
+    live.began.clear()
+    live.source = "two"
+    calls: list[list[str]] = []
+    live.on_begin = lambda: calls.append(list(live.aws.calls))
+    live.deploy()
+    assert live.began == ["image"]
+    assert [sorted(made) for made in calls] == [["dynamodb:BatchGetItem", "lambda:GetAlias"]]
+    live.source = live.infra_inputs = "three"
+    live.deploy()
+    live.deploy()
+    assert live.began == ["image"], "a root is applied first, and nothing has changed"
+
+
+def test_a_run_that_is_refused_pushes_nothing_of_what_it_began(live: DeployHarness) -> None:
+    live.began.clear()
+    live.source = "two"
+    pushed = list(live.pushed)
+    live.on_begin = live.rung().lock.acquire
+    with pytest.raises(LockedError):
+        live.deploy()
+    assert (live.began, live.pushed, live.serves) == (["image"], pushed, digest("one"))
 
 
 def test_with_nothing_changed_deploy_makes_two_calls_and_does_nothing(live: DeployHarness) -> None:

@@ -55,15 +55,23 @@ def _image(engine: Any, reference: str) -> Any:
 
 
 def ensure(
-    engine: Any, source: BaseSource, architecture: str, *, pull: bool, progress: Callable[[str], None]
+    engine: Any,
+    source: BaseSource,
+    architecture: str,
+    *,
+    pull: bool,
+    may_pull: bool = True,
+    progress: Callable[[str], None],
 ) -> EngineBase:
     """Make sure that the engine holds the base; return how to name it.
+
+    `pull` reads it anew; without `may_pull` nothing is read.
 
     Raises `NotReadyError` when it can't be had, `RefusedError` when it is made for another architecture.
     """
     reference, error = source.reference, None
     image = None if pull else _image(engine, reference)
-    if image is None or _architecture(image) != architecture:
+    if may_pull and (image is None or _architecture(image) != architecture):
         error = _pull(engine, source, architecture, progress)
         if error and not pull and holds(engine, source.name, architecture):
             # The digest is known but can't be fetched: what lies here under the plain name will do

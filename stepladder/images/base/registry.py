@@ -9,18 +9,20 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepladder.core import files
 from stepladder.core.errors import BadInputError, NotReadyError
 from stepladder.core.image_facts import DOCKER_LAYER, INDEXES, LAYERS, OCI_LAYER, PLATFORM, machine
 from stepladder.core.retry import ATTEMPTS, RegistryError
-from stepladder.images.base import host as hostbase
 from stepladder.images.key import base_reference
 from stepladder.images.model import Blob, digest_of
 from stepladder.images.registry.client import RegistryClient
-from stepladder.images.requirements.dependencies import WheelTarget
 from stepladder.settings.load import Settings
+
+if TYPE_CHECKING:
+    from stepladder.images.base import host as hostbase
+    from stepladder.images.requirements.dependencies import WheelTarget
 
 _FRESH = 86_400.0  # seconds that a tag's digest is taken from the cache
 _REMEMBERED = 600.0  # seconds that an unreachable registry or a missing interpreter is remembered
@@ -96,13 +98,23 @@ class Bases:
 
         With `patient` the registry gets all retries; without, one quick try that is remembered for ten minutes.
         """
+        document = self._document(pull=pull, patient=patient)
+        return self._base(document) if document else None
+
+    def pinned(self, *, pull: bool = False) -> str:
+        """Return the base's name pinned by digest, empty when it isn't known after one quick try."""
+        document = self._document(pull=pull, patient=False)
+        return self._label(document) if document else ""
+
+    def _document(self, *, pull: bool, patient: bool) -> dict[str, Any] | None:
+        """Return what is read of the base's registry, from the cache where it is fresh."""
         note = self.cache / "bases" / f"{digest_of(self._identity().encode())[7:39]}.json"
         cached = files.read_json(note)
         fresh = cached and (self.reference.pinned or time.time() - cached["at"] < _FRESH)
         if cached and fresh and not pull:
-            return self._base(cached)
+            return cached
         if not patient and not pull and self._known_unreachable():
-            return self._base(cached) if cached else None
+            return cached or None
         try:
             document = self._resolve(patient=patient)
         except RegistryError as error:
@@ -111,12 +123,15 @@ class Bases:
             self._remember_unreachable()
             if cached:
                 self._say(f"{self.reference.host} can't be reached; the base image is the cached one")
-            return self._base(cached) if cached else None
+            return cached or None
         files.write_json(note, document)
-        return self._base(document)
+        return document
 
     def host(self) -> Base:
         """Return the base that is this machine's own Python."""
+        from stepladder.images.base import host as hostbase
+        from stepladder.images.requirements.dependencies import WheelTarget
+
         host = self._interpreter()
         if not host.wanted:
             self._say(
@@ -140,6 +155,8 @@ class Bases:
 
     def _interpreter(self) -> hostbase.HostPython:
         """Search the interpreter once in ten minutes: starting other programs costs half a second."""
+        from stepladder.images.base import host as hostbase
+
         note = self.cache / "interpreter.json"
         known = files.read_json(note)
         if known.get("asked") == self.settings.python and time.time() - known["at"] < _REMEMBERED:
@@ -203,8 +220,12 @@ class Bases:
         digest = digest_of(answer[1])
         return {"digest": digest, "manifest": manifest, "config": config.decode(), "at": time.time()}
 
+    def _label(self, document: dict[str, Any]) -> str:
+        return f"{base_reference(self.settings).split('@')[0]}@{document['digest']}"
+
     def _base(self, document: dict[str, Any]) -> Base:
-        name = base_reference(self.settings).split("@")[0]
+        from stepladder.images.requirements.dependencies import WheelTarget
+
         own = self._target is not None and self.reference.host in self._own
         layers = tuple(
             Blob(
@@ -218,7 +239,7 @@ class Bases:
             for entry in document["manifest"]["layers"]
         )
         target = WheelTarget.of_lambda(self.settings.python, self.settings.architecture)
-        return Base(f"{name}@{document['digest']}", json.loads(document["config"]), layers, target)
+        return Base(self._label(document), json.loads(document["config"]), layers, target)
 
     def _download(self, digest: str) -> Path:
         return self._registry(patient=True).download(self.reference.repository, digest, self.cache / "blobs")

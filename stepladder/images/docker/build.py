@@ -12,18 +12,16 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from stepladder.core import container_engine as engine_module
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.core.image_facts import ARCHITECTURE, LABEL_BASE, LABEL_BUILDER, LABEL_KEY, LABEL_REVISION, PLATFORM
-from stepladder.images import check, shared
 from stepladder.images.base import engine as engine_base
 from stepladder.images.base.engine import BaseSource, EngineBase
 from stepladder.images.docker import context as contexts
-from stepladder.images.docker import files as engine_files
 from stepladder.images.docker.context import DOCKERFILE
-from stepladder.images.dockerfile import read
 from stepladder.images.model import EngineImage
 from stepladder.settings.load import Settings
 
@@ -79,42 +77,53 @@ def build(
     key: str,
     commit: str,
     pull: bool = False,
+    may_pull: bool = True,
     progress: Callable[[str], None] = lambda _: None,
+    sending: Callable[[], None] = lambda: None,
 ) -> EngineImage:
     """Build the image in the engine and check all that can be checked before anything is pushed.
 
+    `pull` reads the base anew, and without `may_pull` the engine has to hold it. `sending` is called when all is ready
+    for the engine, which works alone from then on.
     Raises `StepladderError` with the failing step and its last lines, `BadInputError` for a Dockerfile without a
     handler, `NotReadyError` when the engine goes away, has no room, or can't get the base.
     """
     root = settings.root / settings.image.context
     arguments = {"BASE_IMAGE": source.name, "PYTHON_VERSION": settings.python}
-    handler = read.outline(root / "Dockerfile", arguments).handler
     with client() as engine:
-        base = engine_base.ensure(engine, source, settings.architecture, pull=pull, progress=progress)
+        base = engine_base.ensure(
+            engine, source, settings.architecture, pull=pull, may_pull=may_pull, progress=progress
+        )
         labels = _labels(base, key, commit)
         with (
             contexts.written(root, settings.build_dir, labels) as (context, dockerfile),
             ThreadPoolExecutor(1, thread_name_prefix="check") as pool,
         ):
             checked: list[Future[None]] = []
+            network = _network(engine)
+            sending()
+            events = engine.api.build(
+                fileobj=context,
+                dockerfile=dockerfile,
+                custom_context=True,
+                encoding=None,
+                decode=True,
+                rm=True,
+                forcerm=True,
+                buildargs={**arguments, "BASE_IMAGE": base.reference},
+                labels=labels if dockerfile == DOCKERFILE else None,
+                network_mode=network,
+                **_platform(settings.architecture),
+            )
+            handler = _handler(root, arguments)  # while the engine builds
             built = _follow(
-                engine.api.build(
-                    fileobj=context,
-                    dockerfile=dockerfile,
-                    custom_context=True,
-                    encoding=None,
-                    decode=True,
-                    rm=True,
-                    forcerm=True,
-                    buildargs={**arguments, "BASE_IMAGE": base.reference},
-                    labels=labels if dockerfile == DOCKERFILE else None,
-                    network_mode=_network(engine),
-                    **_platform(settings.architecture),
-                ),
+                events,
                 progress,
                 f"{settings.image.context}/{DOCKERFILE}",
                 lambda whole: checked.append(pool.submit(_check_handlers, settings, whole, handler)),
             )
+        from stepladder.images import check
+
         image = engine.images.get(built)
         named = str(image.attrs["Architecture"])
         check.check_architecture(ARCHITECTURE.get(named, named), settings.architecture)
@@ -126,7 +135,16 @@ def build(
         return _result(settings, image, base.label)
 
 
+def _handler(root: Path, arguments: Mapping[str, str]) -> str:
+    from stepladder.images.dockerfile import read
+
+    return read.outline(root / DOCKERFILE, arguments).handler
+
+
 def _check_handlers(settings: Settings, image_id: str, handler: str) -> None:
+    from stepladder.images import shared
+    from stepladder.images.docker import files as engine_files
+
     with client() as engine:
         root = settings.root / settings.image.context
         image = engine.images.get(image_id)
@@ -147,6 +165,8 @@ def kept(settings: Settings, image_id: str) -> EngineImage | None:
 
 def _result(settings: Settings, image: Any, base: str) -> EngineImage:
     def packages() -> tuple[str, ...]:
+        from stepladder.images.docker import files as engine_files
+
         with client() as engine:
             return engine_files.distributions_of(engine, image, settings.python)
 
@@ -243,6 +263,8 @@ def _explained(message: str, *, step: str = "", lines: tuple[str, ...] = (), doc
 
 
 def _check_size(size: int) -> None:
+    from stepladder.images import check
+
     if size > check.LIMIT:
         raise RefusedError(
             f"the image has {size / 1000**3:.1f} GB, and Lambda takes at most 10 GB",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from stepladder.core.errors import NotReadyError, StepladderError
 from stepladder.images import key as keys
+from stepladder.images.docker.ahead import BuildAhead
 
 if TYPE_CHECKING:
     from stepladder.images.base.engine import BaseSource
@@ -20,6 +22,7 @@ class DockerBuilder:
     """Builds in the engine that answers here. See `stepladder.images.builder.Builder`."""
 
     builds_from_source = True
+    builds_apart = True
 
     def input_key(self, settings: Settings) -> str:
         """Return the hash of files and settings: the engine adds nothing to them."""
@@ -59,13 +62,22 @@ class DockerBuilder:
         source = _source(job)  # it may go over the network, so it comes last
         return source.label != source.name or build.has_base(job.settings, source.reference)
 
+    def begin(self, job: BuildJob) -> BuildAhead:
+        """Begin to build into the engine."""
+        ahead = BuildAhead(job, _source(job))
+        ahead.wait_sent()
+        return ahead
+
     def build(self, job: BuildJob) -> EngineImage:
         """Build into the engine."""
         from stepladder.images.docker import build
 
+        source = _source(job)
+        if isinstance(job.begun, BuildAhead) and (image := job.begun.result(source, job.step.progress)):
+            return image
         return build.build(
             job.settings,
-            _source(job),
+            source,
             key=job.key,
             commit=job.revision.commit,
             pull=job.pull,
@@ -107,11 +119,9 @@ def _source(job: BuildJob) -> BaseSource:
     from stepladder.images.base.engine import BaseSource
 
     name, bases, repository = keys.base_reference(job.settings), job.bases(), job.repository
-    try:
-        base = bases.real(pull=job.pull, patient=False)
-    except StepladderError:
-        base = None
-    label = base.label if base else name
+    label = name
+    with contextlib.suppress(StepladderError):
+        label = bases.pinned(pull=job.pull) or name
     if repository is None or bases.reference.host not in repository.own_hosts:
         return BaseSource(name, label, label)
     return BaseSource(name, label, label.replace(bases.reference.host, repository.registry.host, 1), repository.login)

@@ -21,6 +21,7 @@ class LayersBuilder:
     """Builds anywhere. See `stepladder.images.builder.Builder`."""
 
     builds_from_source = False
+    builds_apart = False
 
     def input_key(self, settings: Settings) -> str:
         """Return the hash of files and settings: this machine adds nothing to them."""
@@ -32,6 +33,9 @@ class LayersBuilder:
     def accepts(self, job: BuildJob) -> bool:  # noqa: ARG002 - any job
         """Need nothing."""
         return True
+
+    def begin(self, job: BuildJob) -> None:
+        """Begin nothing: it would be work of this process, which is busy."""
 
     def build(self, job: BuildJob) -> LocalImage:
         """Build into `.stepladder/cache`."""

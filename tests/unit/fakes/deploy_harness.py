@@ -191,6 +191,7 @@ class DeployHarness:
         self.has_repository = True
         self.on_apply: Any = None
         self.on_prepare: Any = None
+        self.on_begin: Any = None
         self.in_background: Callable[[], None] | None = None
         self.freed: list[Holder] = []
         self.err = io.StringIO()
@@ -281,6 +282,11 @@ class DeployHarness:
     def build(self, step: Step) -> str:
         self.began.append("build")
         return f"{REPOSITORY}@{digest(self.source)}"
+
+    def begin(self) -> None:
+        self.began.append("image")
+        if self.on_begin:
+            self.on_begin()
 
     def prepare(self, step: Step, later: Later | None = None) -> ReleaseImage:
         if self.in_background and later:

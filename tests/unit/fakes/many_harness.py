@@ -45,6 +45,9 @@ class FunctionImages:
     def build(self, step: Step) -> str:
         return self.harness.build(step)
 
+    def begin(self) -> None:
+        self.harness.begin()
+
     def prepare(self, step: Step, later: Later | None = None) -> ReleaseImage:
         if self.harness.in_background and later:
             later(self.harness.in_background)
