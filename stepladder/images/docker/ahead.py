@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stepladder.images.builder import BuildJob
     from stepladder.images.model import EngineImage
 
+_PATIENCE = 2.0  # seconds; an engine that hangs is waited for in the image's turn, where progress is seen
+
 
 class BuildAhead:
     """The build of a job on `source`, in a thread that the process doesn't wait for."""
@@ -30,11 +32,11 @@ class BuildAhead:
         threading.Thread(target=self._run, daemon=True, name="build").start()
 
     def wait_sent(self) -> None:
-        """Wait until the engine is at work, or the build is over.
+        """Wait until the engine is at work, or the build is over, but not long.
 
         Until then the build is this process's own work, which anything beside it would only slow down.
         """
-        self._sent.wait()
+        self._sent.wait(_PATIENCE)
 
     def result(self, source: BaseSource, progress: Callable[[str], None]) -> EngineImage | None:
         """Wait for the image; None where it stands on something else than `source`, or the engine wasn't ready.
