@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from stepladder.core.aws import error_code
-from stepladder.ledger import schema
+from stepladder.ledger import environment_items
 from stepladder.ledger.items import CONDITION_FAILED, NOT_FOUND, LedgerItems
-from stepladder.ledger.schema import Bad, Unmarked
 from stepladder.ledger.transaction import transact
+
+if TYPE_CHECKING:
+    from stepladder.ledger.schema import Bad, Unmarked
 
 
 class BadMarks(LedgerItems):
@@ -25,34 +28,44 @@ class BadMarks(LedgerItems):
 
     def mark_item(self, digest: str, mark: Bad) -> dict[str, object]:
         """Return the put of a mark, which fails where there is one."""
-        key = schema.BAD.key(digest=digest)
+        from stepladder.ledger.schema import BAD
+
+        key = BAD.key(digest=digest)
         return {
             "TableName": self.table,
-            "Item": schema.item(key, mark),
+            "Item": environment_items.item(key, mark),
             "ConditionExpression": "attribute_not_exists(pk)",
         }
 
     def is_bad(self, digest: str) -> Bad | None:
         """Return why a digest is marked, or None."""
-        answer = self.client.get_item(TableName=self.table, Key=schema.BAD.key(digest=digest), ConsistentRead=True)
-        return schema.record(Bad, answer.get("Item"))
+        from stepladder.ledger.schema import BAD, Bad
+
+        answer = self.client.get_item(TableName=self.table, Key=BAD.key(digest=digest), ConsistentRead=True)
+        return environment_items.record(Bad, answer.get("Item"))
 
     def marks(self, digests: Iterable[str]) -> dict[str, Bad]:
         """Return the marks of those digests that have one, in one call for each hundred."""
-        keys = [schema.BAD.key(digest=digest) for digest in sorted(set(digests) - {""})]
-        read = {pk.removeprefix("digest#"): schema.record(Bad, raw) for (pk, _), raw in self.batch(keys).items()}
+        from stepladder.ledger.schema import BAD, Bad
+
+        keys = [BAD.key(digest=digest) for digest in sorted(set(digests) - {""})]
+        read = {
+            pk.removeprefix("digest#"): environment_items.record(Bad, raw) for (pk, _), raw in self.batch(keys).items()
+        }
         return {digest: bad for digest, bad in read.items() if bad}
 
     def unmarked(self, digest: str) -> list[Unmarked]:
         """Return the marks of a digest that were removed, oldest first."""
-        key = schema.UNMARKED.key(digest=digest, time="")
+        from stepladder.ledger.schema import UNMARKED, Unmarked
+
+        key = UNMARKED.key(digest=digest, time="")
         answer = self.client.query(
             TableName=self.table,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
             ExpressionAttributeValues={":pk": key["pk"], ":prefix": key["sk"]},
             ConsistentRead=True,
         )
-        read = (schema.record(Unmarked, raw) for raw in answer["Items"])
+        read = (environment_items.record(Unmarked, raw) for raw in answer["Items"])
         return [record for record in read if record]
 
     def marked(self, beginning: str) -> set[str]:
@@ -67,11 +80,13 @@ class BadMarks(LedgerItems):
 
     def unmark(self, digest: str, mark: Bad, done: Unmarked) -> bool:
         """Remove a digest's mark and record who did, in one call; return whether that mark was still there."""
+        from stepladder.ledger.schema import BAD, UNMARKED
+
         record = replace(done, marked_at=mark.marked_at, marked_by=mark.by, marked_why=mark.why)
-        item = schema.item(schema.UNMARKED.key(digest=digest, time=done.unmarked_at), record)
+        item = environment_items.item(UNMARKED.key(digest=digest, time=done.unmarked_at), record)
         delete = {
             "TableName": self.table,
-            "Key": schema.BAD.key(digest=digest),
+            "Key": BAD.key(digest=digest),
             "ConditionExpression": "marked_at = :seen",
             "ExpressionAttributeValues": {":seen": {"S": mark.marked_at}},
         }

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from stepladder.core.aws import error_code
 from stepladder.core.names import split_target
-from stepladder.ledger import schema
+from stepladder.ledger import environment_items
+from stepladder.ledger.environment_items import ItemKind, attribute
 from stepladder.ledger.items import NOT_FOUND, LedgerItems
-from stepladder.ledger.schema import ItemKind, attribute
 from stepladder.ledger.snapshot import Holding
 from stepladder.ledger.transaction import transact
 
@@ -40,7 +40,7 @@ def begin(ledger: LedgerItems, environment: str, record: Destruction, holding: H
     table = ledger.table
     held = {
         "TableName": table,
-        "Key": schema.LOCK.key(environment=holding.environment),
+        "Key": environment_items.LOCK.key(environment=holding.environment),
         "ConditionExpression": "run_id = :mine",
         "ExpressionAttributeValues": {":mine": {"S": holding.run_id}},
     }
@@ -48,8 +48,8 @@ def begin(ledger: LedgerItems, environment: str, record: Destruction, holding: H
         ledger.client,
         ledger.clock,
         [
-            {"Put": {"TableName": table, "Item": schema.item(DESTROY.key(environment=environment), record)}},
-            {"Delete": {"TableName": table, "Key": schema.SERVICE.key(environment=environment)}},
+            {"Put": {"TableName": table, "Item": environment_items.item(DESTROY.key(environment=environment), record)}},
+            {"Delete": {"TableName": table, "Key": environment_items.SERVICE.key(environment=environment)}},
             {"ConditionCheck": held},
         ],
     )
@@ -65,7 +65,7 @@ def read(ledger: LedgerItems, environment: str) -> Destruction | None:
         if error_code(error) == NOT_FOUND:
             return None
         raise
-    return schema.record(Destruction, answer.get("Item"))
+    return environment_items.record(Destruction, answer.get("Item"))
 
 
 def end(ledger: LedgerItems, environment: str) -> None:
@@ -73,7 +73,7 @@ def end(ledger: LedgerItems, environment: str) -> None:
     ledger.client.delete_item(TableName=ledger.table, Key=DESTROY.key(environment=environment))
 
 
-def items(ledger: LedgerItems, targets: Iterable[str]) -> Iterator[schema.Item]:
+def items(ledger: LedgerItems, targets: Iterable[str]) -> Iterator[environment_items.Item]:
     """Yield every item of some targets of an environment: releases, what is current, runs of commands, locks."""
     for target in targets:
         for partition in (f"env#{target}", f"command#{target}"):
@@ -97,7 +97,7 @@ def targets(ledger: LedgerItems, environment: str) -> set[str]:
     return {each for each in every if split_target(each)[0] == environment}
 
 
-def _partition(ledger: LedgerItems, partition: str) -> Iterator[schema.Item]:
+def _partition(ledger: LedgerItems, partition: str) -> Iterator[environment_items.Item]:
     query = {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": partition}}}
     for answer in ledger.pages("query", **query):
         yield from answer["Items"]

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from stepladder.core.clock import Clock
-from stepladder.ledger import schema
+from stepladder.ledger.environment_items import Item
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
 NOT_FOUND = "ResourceNotFoundException"
@@ -53,7 +53,7 @@ class LedgerItems:
         }
         return {item["pk"]["S"] for answer in self.pages("scan", **scan) for item in answer["Items"]}
 
-    def batch(self, keys: list[schema.Item]) -> dict[tuple[str, str], schema.Item]:
+    def batch(self, keys: list[Item]) -> dict[tuple[str, str], Item]:
         """Return the items that exist of those with these keys, by partition and sort key.
 
         Costs one call for each hundred keys, and one more where DynamoDB left some unprocessed.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepladder.core.aws import error_code
 from stepladder.core.names import is_preview
-from stepladder.ledger import schema
+from stepladder.ledger import environment_items
 from stepladder.ledger.bad_marks import BadMarks
 from stepladder.ledger.items import CONDITION_FAILED, NOT_FOUND
-from stepladder.ledger.schema import Preview
+
+if TYPE_CHECKING:
+    from stepladder.ledger.schema import Preview
 
 
 class Previews(BadMarks):
@@ -22,11 +24,13 @@ class Previews(BadMarks):
         They come in the order of their numbers. Without a ledger there are none. Jobs of pull requests write here, so
         a record under another name, such as a rung's, is none: what is listed gets destroyed unasked.
         """
+        from stepladder.ledger.schema import PREVIEW, Preview
+
         query = {
             "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": {"S": schema.PREVIEW.pk}},
+            "ExpressionAttributeValues": {":pk": {"S": PREVIEW.pk}},
         }
-        items: list[schema.Item] = []
+        items: list[environment_items.Item] = []
         try:
             for answer in self.pages("query", **query):
                 self._note_time(answer)
@@ -37,7 +41,7 @@ class Previews(BadMarks):
             raise
         records: dict[str, Preview] = {}
         for raw in items:
-            record = schema.record(Preview, raw)
+            record = environment_items.record(Preview, raw)
             name = raw["sk"]["S"]
             if record and is_preview(name):
                 texts = {key: value if isinstance(value, str) else "" for key, value in vars(record).items()}
@@ -46,15 +50,19 @@ class Previews(BadMarks):
 
     def write_preview(self, environment: str, record: Preview) -> None:
         """Write that a preview is there, or until when."""
-        key = schema.PREVIEW.key(environment=environment)
-        self.client.put_item(TableName=self.table, Item=schema.item(key, record))
+        from stepladder.ledger.schema import PREVIEW
+
+        key = PREVIEW.key(environment=environment)
+        self.client.put_item(TableName=self.table, Item=environment_items.item(key, record))
 
     def forget_preview(self, environment: str, record: Preview | None = None) -> None:
         """Delete the record of a preview of which nothing is left; without one nothing is done.
 
         With the `record` that was read before, one that a deploy has written since stays: something may be made again.
         """
-        request: dict[str, Any] = {"TableName": self.table, "Key": schema.PREVIEW.key(environment=environment)}
+        from stepladder.ledger.schema import PREVIEW
+
+        request: dict[str, Any] = {"TableName": self.table, "Key": PREVIEW.key(environment=environment)}
         if record and record.deployed_at:
             request["ConditionExpression"] = "deployed_at = :seen"
             request["ExpressionAttributeValues"] = {":seen": {"S": record.deployed_at}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stepladder.ledger.schema import Current, Holder, InfraRecord
+from stepladder.ledger.environment_items import Current, Holder, InfraRecord
 
 if TYPE_CHECKING:
     from stepladder.ledger.destruction import Destruction

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from stepladder.core.aws import error_code, is_unreachable
 from stepladder.core.errors import LockedError
 from stepladder.core.names import split_target
-from stepladder.ledger import schema
+from stepladder.ledger import environment_items
 from stepladder.ledger.command_runs import CommandRuns
 from stepladder.ledger.destruction import DESTROY, Destruction
+from stepladder.ledger.environment_items import Current, Holder, InfraRecord
 from stepladder.ledger.items import CONDITION_FAILED, NOT_FOUND
-from stepladder.ledger.schema import Bad, Current, Holder, InfraRecord, ReleaseEntry
 from stepladder.ledger.snapshot import Holding, Snapshot
 from stepladder.ledger.transaction import Action, transact
+
+if TYPE_CHECKING:
+    from stepladder.ledger.schema import Bad, ReleaseEntry
 
 _PAGE = 100
 
 
-def _name(key: schema.Item) -> tuple[str, str]:
+def _name(key: environment_items.Item) -> tuple[str, str]:
     return key["pk"]["S"], key["sk"]["S"]
 
 
@@ -43,12 +47,12 @@ class Ledger(CommandRuns):
 
         The targets of one environment share its infrastructure: each gets that as its function has it.
         """
-        foundation = schema.ROOT.key(root="foundation")
-        services = {target: schema.SERVICE.key(environment=split_target(target)[0]) for target in targets}
+        foundation = environment_items.ROOT.key(root="foundation")
+        services = {target: environment_items.SERVICE.key(environment=split_target(target)[0]) for target in targets}
         destroys = {target: DESTROY.key(environment=split_target(target)[0]) for target in targets}
         keys = [foundation, *services.values(), *destroys.values()]
         for target in targets:
-            keys += [kind.key(environment=target) for kind in (schema.LOCK, schema.CURRENT)]
+            keys += [kind.key(environment=target) for kind in (environment_items.LOCK, environment_items.CURRENT)]
         try:
             items = self.batch(list({_name(key): key for key in keys}.values()))
         except Exception as error:
@@ -57,14 +61,16 @@ class Ledger(CommandRuns):
             raise
         read = {}
         for target in targets:
-            infra = schema.record(InfraRecord, items.get(_name(services[target])))
+            infra = environment_items.record(InfraRecord, items.get(_name(services[target])))
             read[target] = Snapshot(
                 exists=True,
-                lock=schema.record(Holder, items.get(_name(schema.LOCK.key(environment=target)))),
-                current=schema.record(Current, items.get(_name(schema.CURRENT.key(environment=target)))),
+                lock=environment_items.record(Holder, items.get(_name(environment_items.LOCK.key(environment=target)))),
+                current=environment_items.record(
+                    Current, items.get(_name(environment_items.CURRENT.key(environment=target)))
+                ),
                 infra=infra.of_function(split_target(target)[1]) if infra else None,
-                foundation=schema.record(InfraRecord, items.get(_name(foundation))),
-                destroying=schema.record(Destruction, items.get(_name(destroys[target]))),
+                foundation=environment_items.record(InfraRecord, items.get(_name(foundation))),
+                destroying=environment_items.record(Destruction, items.get(_name(destroys[target]))),
             )
         return read
 
@@ -74,8 +80,12 @@ class Ledger(CommandRuns):
         `holding` is the lock under which it was applied, without which only a first foundation is. Raises
         `LockedError` when that was lost: somebody else may have applied since.
         """
-        key = schema.SERVICE.key(environment=environment) if environment else schema.ROOT.key(root="foundation")
-        put = {"TableName": self.table, "Item": schema.item(key, infra)}
+        key = (
+            environment_items.SERVICE.key(environment=environment)
+            if environment
+            else environment_items.ROOT.key(root="foundation")
+        )
+        put = {"TableName": self.table, "Item": environment_items.item(key, infra)}
         if holding is None:
             self.client.put_item(**put)
         elif transact(self.client, self.clock, [{"Put": put}, self._held(holding)]):
@@ -93,7 +103,7 @@ class Ledger(CommandRuns):
         puts = self._puts(release, current, bad)
         unlock = {
             "TableName": self.table,
-            "Key": schema.LOCK.key(environment=release.environment),
+            "Key": environment_items.LOCK.key(environment=release.environment),
             "ConditionExpression": "run_id = :mine",
             "ExpressionAttributeValues": {":mine": {"S": run_id}},
         }
@@ -133,8 +143,8 @@ class Ledger(CommandRuns):
         """Return the writes that end a release."""
         puts: list[Action] = [{"Put": self._entry(release)}]
         if current:
-            key = schema.CURRENT.key(environment=release.environment)
-            puts.append({"Put": {"TableName": self.table, "Item": schema.item(key, current)}})
+            key = environment_items.CURRENT.key(environment=release.environment)
+            puts.append({"Put": {"TableName": self.table, "Item": environment_items.item(key, current)}})
         if bad:
             puts.append({"Put": self.mark_item(*bad)})
         return puts
@@ -151,7 +161,7 @@ class Ledger(CommandRuns):
         return {
             "ConditionCheck": {
                 "TableName": self.table,
-                "Key": schema.LOCK.key(environment=holding.environment),
+                "Key": environment_items.LOCK.key(environment=holding.environment),
                 "ConditionExpression": "run_id = :mine",
                 "ExpressionAttributeValues": {":mine": {"S": holding.run_id}},
             }
@@ -177,15 +187,17 @@ class Ledger(CommandRuns):
                 "ConditionExpression": "release_id = :was",
                 "ExpressionAttributeValues": {":was": {"S": was.release_id}},
             }
-        key = schema.CURRENT.key(environment=environment)
-        put = {"Put": {"TableName": self.table, "Item": schema.item(key, current), **condition}}
+        key = environment_items.CURRENT.key(environment=environment)
+        put = {"Put": {"TableName": self.table, "Item": environment_items.item(key, current), **condition}}
         return not transact(self.client, self.clock, [put, self._held(holding)] if holding else [put])
 
     def _entry(self, release: ReleaseEntry) -> dict[str, object]:
-        key = schema.RELEASE.key(environment=release.environment, release_id=release.release_id)
+        from stepladder.ledger.schema import RELEASE
+
+        key = RELEASE.key(environment=release.environment, release_id=release.release_id)
         return {
             "TableName": self.table,
-            "Item": schema.item(key, release),
+            "Item": environment_items.item(key, release),
             "ConditionExpression": "attribute_not_exists(pk)",
         }
 
@@ -198,37 +210,47 @@ class Ledger(CommandRuns):
 
         With `begins` only those whose id begins so.
         """
+        from stepladder.ledger.schema import RELEASE_PREFIX, ReleaseEntry
+
         query = {
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
             "ExpressionAttributeValues": {
                 ":pk": {"S": f"env#{environment}"},
-                ":prefix": {"S": f"{schema.RELEASE_PREFIX}{begins}"},
+                ":prefix": {"S": f"{RELEASE_PREFIX}{begins}"},
             },
             "ScanIndexForward": False,
             "Limit": page,
         }
         for answer in self.pages("query", **query):
             for raw in answer["Items"]:
-                release = schema.record(ReleaseEntry, raw)
+                release = environment_items.record(ReleaseEntry, raw)
                 if release:
                     yield release
 
     def find(self, environment: str, release_id: str) -> ReleaseEntry | None:
         """Return one release."""
-        key = schema.RELEASE.key(environment=environment, release_id=release_id)
+        from stepladder.ledger.schema import RELEASE, ReleaseEntry
+
+        key = RELEASE.key(environment=environment, release_id=release_id)
         answer = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
-        return schema.record(ReleaseEntry, answer.get("Item"))
+        return environment_items.record(ReleaseEntry, answer.get("Item"))
 
     def entries(self, wanted: Mapping[str, str]) -> dict[str, ReleaseEntry]:
         """Return one release of each of many targets, by target and release id; one call for each hundred."""
-        keys = {target: schema.RELEASE.key(environment=target, release_id=each) for target, each in wanted.items()}
+        from stepladder.ledger.schema import RELEASE, ReleaseEntry
+
+        keys = {target: RELEASE.key(environment=target, release_id=each) for target, each in wanted.items()}
         items = self.batch(list(keys.values())) if keys else {}
-        records = {target: schema.record(ReleaseEntry, items.get(_name(key))) for target, key in keys.items()}
+        records = {
+            target: environment_items.record(ReleaseEntry, items.get(_name(key))) for target, key in keys.items()
+        }
         return {target: entry for target, entry in records.items() if entry}
 
     def succeeded(self, environment: str) -> Iterator[ReleaseEntry]:
         """Yield the releases that succeeded, newest first."""
-        return (release for release in self.releases(environment) if release.result == schema.SUCCEEDED)
+        from stepladder.ledger.schema import SUCCEEDED
+
+        return (release for release in self.releases(environment) if release.result == SUCCEEDED)
 
     def protected_digests(self, environments: Iterable[str], *, keep: int = 10) -> set[str]:
         """Return what pruning must leave: current digests and those of each rung's last `keep` good releases."""

@@ -15,7 +15,7 @@ from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.names import flags
 from stepladder.core.release_facts import LATEST, short
-from stepladder.ledger.schema import Current
+from stepladder.ledger.environment_items import Current
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.rung import Rung
 from stepladder.settings.load import Settings

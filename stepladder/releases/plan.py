@@ -13,7 +13,7 @@ from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import RefusedError
 from stepladder.core.names import is_preview
 from stepladder.core.release_facts import short
-from stepladder.ledger.schema import InfraRecord
+from stepladder.ledger.environment_items import InfraRecord
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.smoke_outputs import cases_of
 

@@ -14,7 +14,7 @@ from stepladder.core import names
 from stepladder.core.aws import error_code
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.core.release_facts import LATEST
-from stepladder.ledger.schema import Current
+from stepladder.ledger.environment_items import Current
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.plan import EnvironmentState
 from stepladder.releases.rung import Rung

@@ -20,7 +20,7 @@ from stepladder.core.console import Console
 from stepladder.core.errors import RefusedError, RepositoryMissingError
 from stepladder.core.release_facts import LATEST
 from stepladder.forge.registered import this_process
-from stepladder.ledger.schema import Current, Holder
+from stepladder.ledger.environment_items import Current, Holder
 from stepladder.ledger.table import Ledger
 from stepladder.releases import project_version
 from stepladder.settings import functions, placeholder

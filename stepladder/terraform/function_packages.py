@@ -25,6 +25,7 @@ SHARED = (
     "stepladder.core.aws_models",
     "stepladder.core.names",
     "stepladder.core.release_facts",
+    "stepladder.ledger.environment_items",
     "stepladder.ledger.schema",
     "stepladder.promotion.contract",
     "stepladder.promotion.requests.relay",
