@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, Thread
 
 from stepladder.core.aws import Aws
 from stepladder.terraform import foundation, planning, saved_plan
@@ -24,6 +24,7 @@ from stepladder.terraform.saved_plan import SavedPlan
 _READ_NOTHING = frozenset({"aws_arn", "aws_caller_identity", "aws_iam_policy_document", "aws_partition", "aws_region"})
 """Data sources that say the same whatever is in the account."""
 _POLL = 0.1  # seconds
+_LINK_POLL = 0.02  # seconds
 
 
 @dataclass
@@ -45,7 +46,8 @@ class EarlyRoot:
         """Install providers and modules, and start the provider; raise nothing."""
         with contextlib.suppress(Exception), self._opened() as runner:
             if not runner.held.died:  # the plan in its turn finds what that run left
-                runner.install()
+                with _provider_begun(runner):
+                    runner.install()
                 runner.start_provider()
 
     def made(self, resource_id: str) -> None:
@@ -91,6 +93,28 @@ class EarlyRoot:
             if self.over.is_set():
                 return False
         return not self.over.is_set() and foundation.bucket_is_ours(self.at, self.aws)
+
+
+@contextlib.contextmanager
+def _provider_begun(runner: Runner) -> Iterator[None]:
+    """Start the provider as soon as the block's `init` has linked it, beside the checksums of a new lock file."""
+    ended = Event()
+
+    def begin() -> None:
+        while not ended.wait(_LINK_POLL):
+            if runner.is_linked():
+                runner.start_provider()
+                return
+
+    thread = Thread(target=begin, name="provider")
+    if not runner.is_linked():  # another `init` may replace what an earlier one left
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if thread.ident:
+            thread.join()
 
 
 def _planned(runner: Runner, aws: Aws, image_uri: str) -> SavedPlan | None:

@@ -185,6 +185,16 @@ def installed(at: Root, distribution: Distribution) -> Path | None:
     return executables[0].resolve() if len(executables) == 1 else None
 
 
+def is_linked(at: Root, distribution: Distribution) -> bool:
+    """Say whether the AWS provider that `init` installs for a root is a link into a mirror or a cache.
+
+    `init` makes the link after it has compared the file with the lock file. What it hashes then is for a new lock file.
+    A provider without a mirror or a cache is unpacked in that place, so its file may be half written.
+    """
+    folder = at.data_dir / "providers" / distribution.registry / _PROVIDER
+    return any(path.is_symlink() for path in folder.glob("*/*"))
+
+
 def identity(at: Root, distribution: Distribution) -> str:
     """Return what distinguishes the installed executable from any other that may take its place.
 

@@ -65,15 +65,22 @@ class Runner:
     on_made: Callable[[str], None] = lambda _id: None
 
     def install(self) -> None:
-        """Take the snapshot and install providers and modules: what `init` does without a state."""
+        """Take the snapshot and install providers and modules: what `init` does before there is a bucket of states.
+
+        A foundation is ready for its first plan then, whose state is on disk. Any other root has no state yet.
+        """
         roots.snapshot(self.at, {})
         if not initialised.differs_in_backend(initialised.noted(self.at), self._wanted()):
-            self.prepare(backend=NO_BACKEND)
+            self.prepare(backend="local" if self.at.name == "foundation" else NO_BACKEND)
 
     def start_provider(self) -> None:
         """Start the provider that the next command will share."""
         with self._provider(self._environment(), shared=True):
             pass
+
+    def is_linked(self) -> bool:
+        """Say whether `init` has linked the provider, which it does when nothing is left to compare."""
+        return provider_process.is_linked(self.at, self.terraform.distribution)
 
     def prepare(self, *, backend: str = "s3", extra: Mapping[str, str] | None = None) -> None:
         """Take the snapshot, with `extra` files in the root, and run `init` when anything it depends on changed."""

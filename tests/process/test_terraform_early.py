@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -11,11 +12,23 @@ from fakes.terraform import change, diagnostic, event, project
 from fakes.terraform_harness import IMAGE, TerraformHarness, changes
 
 from stepladder import terraform
+from stepladder.core import run_scope
 from stepladder.core.errors import RefusedError
 from stepladder.terraform import file_lock, roots
 from stepladder.terraform.early import EarlyRoot
 
 PLAN = changes(change("aws_x.y", "create"))
+PROVIDER = """#!/bin/sh
+touch "{seen}"
+echo "TF_REATTACH_PROVIDERS='{{}}'"
+exec sleep 60
+"""
+INSTALLING = """#!/bin/sh
+test "$1" = version && echo '{{"terraform_version": "1.11.4"}}' && exit
+place="$TF_DATA_DIR/providers/registry.terraform.io/hashicorp/aws/5.100.0"
+mkdir -p "$place" && {install} "{mirror}" "$place/linux_amd64"
+for _ in $(seq {tenths}); do test -e "{seen}" && echo begun >"{said}" && exit; sleep 0.1; done
+"""
 
 
 class Beside:
@@ -117,6 +130,45 @@ def test_it_is_planned_when_the_foundation_has_made_the_bucket(beside: Beside) -
     terraform.ensure(settings, "staging", "foundation", aws=aws, early=early)  # type: ignore[arg-type]
     thread.join(60)
     assert beside.root.saved
+
+
+def test_a_foundation_that_was_installed_early_is_planned_without_another_init(beside: Beside) -> None:
+    settings, aws = beside.harness.settings, beside.harness.aws
+    at = roots.root(settings, "staging", "foundation")
+    EarlyRoot(at, aws, beside.over, beside.bucket).install()  # type: ignore[arg-type]
+    terraform.plan(settings, "staging", "foundation", aws=aws)  # type: ignore[arg-type]
+    assert beside.fake.verbs == ["init", "plan"]
+    assert str(at.local_state) in (at.snapshot_dir / "stepladder_override.tf").read_text()
+
+
+def test_a_foundation_whose_state_has_moved_already_is_planned_there(beside: Beside) -> None:
+    settings, aws = beside.harness.settings, beside.harness.aws
+    at = roots.root(settings, "staging", "foundation")
+    aws.objects["foundation.tfstate"] = b""
+    EarlyRoot(at, aws, beside.over, beside.bucket).install()  # type: ignore[arg-type]
+    terraform.plan(settings, "staging", "foundation", aws=aws)  # type: ignore[arg-type]
+    assert beside.fake.verbs == ["init", "init", "plan"]
+    assert beside.fake.calls[1]["argv"][-1] == f"-backend-config={at.backend}"
+    assert "stepladder_override.tf" not in beside.fake.calls[2]["files"]
+
+
+@pytest.mark.parametrize(("install", "tenths", "begun"), [("ln -s", 200, True), ("cp -r", 5, False)])
+def test_the_provider_begins_beside_the_checksums_once_it_is_linked(
+    beside: Beside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, install: str, tenths: int, begun: bool
+) -> None:
+    mirror, seen, said = tmp_path / "mirror", tmp_path / "seen", tmp_path / "said"
+    mirror.mkdir()
+    provider, player = mirror / "terraform-provider-aws_v5.100.0_x5", tmp_path / "terraform"
+    provider.write_text(PROVIDER.format(seen=seen))
+    player.write_text(INSTALLING.format(install=install, mirror=mirror, seen=seen, said=said, tenths=tenths))
+    for script in (provider, player):
+        script.chmod(0o755)
+    monkeypatch.setenv("STEPLADDER_TERRAFORM", str(player))
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    with run_scope.opened():
+        beside.root.install()
+    assert said.exists() == begun, "a provider that is unpacked in its place may be half written"
+    assert seen.exists(), "it is begun after init at the latest"
 
 
 def test_without_a_bucket_of_the_account_nothing_is_planned(beside: Beside) -> None:
