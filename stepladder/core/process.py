@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import functools
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -169,9 +170,24 @@ def _wait(child: subprocess.Popen[str], seconds: float, enough: Callable[[], boo
     while child.poll() is None:
         if enough() or time.monotonic() > deadline:
             return False
-        time.sleep(pause)
+        _pause(child, pause)
         pause = min(pause * 2, longest)
     return True
+
+
+def _pause(child: subprocess.Popen[str], seconds: float) -> None:
+    """Wait some seconds, or until a child ends where the system tells (Linux 5.3)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            ending = os.pidfd_open(child.pid)
+            try:
+                told = select.poll()
+                told.register(ending, select.POLLIN)
+                told.poll(seconds * 1000)
+            finally:
+                os.close(ending)
+            return
+    time.sleep(seconds)
 
 
 def _end(child: subprocess.Popen[str], name: str, grace: float, interrupts: _Interrupts) -> None:
@@ -216,7 +232,7 @@ def _follow(file: IO[bytes], child: subprocess.Popen[str]) -> Generator[str, Non
         if not new and ended:
             break
         if not new:
-            time.sleep(_FOLLOW_EVERY)
+            _pause(child, _FOLLOW_EVERY)
     file.close()
     if rest:
         yield rest.decode(errors="replace")
