@@ -122,6 +122,17 @@ def site(cloud_env: Any, tmp_path: Path) -> Site:
     return Site(cloud_env, tmp_path)
 
 
+@pytest.fixture
+def alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep Terraforms of other tests out of the judgement: one that is being set up just now could be of any state."""
+    judged = locks._may_hold
+
+    def here(entry: Path, state: tuple[str, str]) -> bool:
+        return judged(entry, state) and (entry / "cwd").resolve().is_relative_to(site.root.resolve())
+
+    monkeypatch.setattr(locks, "_may_hold", here)
+
+
 def terraform_of(run: subprocess.Popen[str]) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
 
@@ -312,6 +323,7 @@ def test_two_merges_are_each_compared_with_their_own_review(site: Site, monkeypa
 
 
 @pytest.mark.faults
+@pytest.mark.usefixtures("alone")
 def test_a_run_that_was_killed_with_its_terraform_is_taken_over_and_continued(site: Site) -> None:
     kill_outright(site.start())
     assert site.locked()
@@ -323,6 +335,7 @@ def test_a_run_that_was_killed_with_its_terraform_is_taken_over_and_continued(si
 
 
 @pytest.mark.faults
+@pytest.mark.usefixtures("alone")
 def test_the_ledgers_record_of_a_dead_run_proves_its_lock_stale_and_no_other_does(site: Site) -> None:
     before = time.time()
     run = site.start()
