@@ -176,7 +176,7 @@ def _wait(child: subprocess.Popen[str], seconds: float, enough: Callable[[], boo
 
 
 def _pause(child: subprocess.Popen[str], seconds: float) -> None:
-    """Wait some seconds, or until a child ends where the system tells (Linux 5.3)."""
+    """Wait some seconds, or less when the child ends meanwhile (without pidfd, before Linux 5.3, all of them)."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             ending = os.pidfd_open(child.pid)
