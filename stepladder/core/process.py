@@ -181,9 +181,9 @@ def _pause(child: subprocess.Popen[str], seconds: float) -> None:
         with contextlib.suppress(OSError):
             ending = os.pidfd_open(child.pid)
             try:
-                told = select.poll()
-                told.register(ending, select.POLLIN)
-                told.poll(seconds * 1000)
+                poller = select.poll()
+                poller.register(ending, select.POLLIN)
+                poller.poll(seconds * 1000)
             finally:
                 os.close(ending)
             return
