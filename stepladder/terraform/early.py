@@ -103,7 +103,8 @@ def _provider_begun(runner: Runner) -> Iterator[None]:
     def begin() -> None:
         while not ended.wait(_LINK_POLL):
             if runner.is_linked():
-                runner.start_provider()
+                with contextlib.suppress(Exception):  # whoever needs it then finds why
+                    runner.start_provider()
                 return
 
     thread = Thread(target=begin, name="provider")

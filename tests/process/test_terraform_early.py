@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -16,6 +17,7 @@ from stepladder.core import run_scope
 from stepladder.core.errors import RefusedError
 from stepladder.terraform import file_lock, roots
 from stepladder.terraform.early import EarlyRoot
+from stepladder.terraform.runner import Runner
 
 PLAN = changes(change("aws_x.y", "create"))
 PROVIDER = """#!/bin/sh
@@ -169,6 +171,27 @@ def test_the_provider_begins_beside_the_checksums_once_it_is_linked(
         beside.root.install()
     assert said.exists() == begun, "a provider that is unpacked in its place may be half written"
     assert seen.exists(), "it is begun after init at the latest"
+
+
+def test_a_provider_that_cant_begin_beside_init_is_silent(
+    beside: Beside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    player, mirror, seen, said = (tmp_path / name for name in ("terraform", "mirror", "seen", "said"))
+    mirror.mkdir()
+    player.write_text(INSTALLING.format(install="ln -s", mirror=mirror, seen=seen, said=said, tenths=200))
+    player.chmod(0o755)
+    monkeypatch.setenv("STEPLADDER_TERRAFORM", str(player))
+    tracebacks: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", tracebacks.append)
+
+    def start(_runner: Runner) -> None:
+        seen.touch()
+        raise RuntimeError("the role can't be assumed")
+
+    monkeypatch.setattr(Runner, "start_provider", start)
+    beside.root.install()
+    assert seen.exists()
+    assert tracebacks == []
 
 
 def test_without_a_bucket_of_the_account_nothing_is_planned(beside: Beside) -> None:
