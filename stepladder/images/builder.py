@@ -114,7 +114,7 @@ class Builder(Protocol):
     def begin(self, job: BuildJob) -> object:
         """Begin to build beside other work, without a repository; return what `build` finds as `job.begun`.
 
-        Publish nothing and read no base over the network. What nobody takes may end unseen. Raises `StepladderError`.
+        Publish nothing and pull no base. What nobody takes may end unseen. Raises `StepladderError`.
         """
         ...
 

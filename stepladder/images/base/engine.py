@@ -65,7 +65,7 @@ def ensure(
 ) -> EngineBase:
     """Make sure that the engine holds the base; return how to name it.
 
-    `pull` reads it anew; without `may_pull` nothing is read.
+    `pull` reads it anew; without `may_pull` nothing is pulled.
 
     Raises `NotReadyError` when it can't be had, `RefusedError` when it is made for another architecture.
     """
