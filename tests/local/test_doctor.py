@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import cloud_images
+import identity_providers
 import in_process
 import pytest
 from cloud_project import CloudProject
@@ -29,7 +30,7 @@ from stepladder.ledger import schema
 from stepladder.ledger.destruction import DESTROY, Destruction
 from stepladder.ledger.schema import Holder, InfraRecord
 from stepladder.promotion import delivery
-from stepladder.settings.ci import CiSettings, GitHubSettings
+from stepladder.settings.ci import GITHUB_ISSUER, CiSettings, GitHubSettings
 
 pytestmark = pytest.mark.cloud
 
@@ -183,6 +184,7 @@ def _break(project: CloudProject) -> None:
     states.update_state_machine(
         stateMachineArn=project.machine, definition=json.dumps(definition | {"Comment": "changed by hand"})
     )
+    identity_providers.remove(project.cloud, GITHUB_ISSUER)
     _left_behind(project)
 
 

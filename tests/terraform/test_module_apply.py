@@ -8,6 +8,7 @@ import json
 import os
 from typing import Any
 
+import identity_providers
 import pytest
 
 from stepladder.core import resources
@@ -164,10 +165,11 @@ def put_image(ecr: Any) -> str:
 
 @pytest.fixture(scope="module")
 def applied(cloud, runner, make_root, write):
-    """Apply the foundation, put an image, apply a service of every kind; return the root, to plan again."""
+    """Apply the foundation, put an image, apply a service of every kind; yield the root, to plan again."""
     env = {**cloud.env, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
     provider = f'provider "aws" {{\n  region = "{REGION}"\n  allowed_account_ids = ["123456789012"]\n}}\n'
     given = {"ci": foundation_ci(), "project": PROJECT}
+    identity_providers.remove(cloud, GITHUB)
     cloud.client("iam").create_open_id_connect_provider(Url=GITLAB, ClientIDList=[GITLAB])
     root = make_root({"main.tf": provider + write.call("foundation", "foundation", given)})
     test = runner.test(root, **env)
@@ -182,7 +184,8 @@ def applied(cloud, runner, make_root, write):
             code.write(write.outputs(name, ["function_url", "http_api_url", "queue_url", "alias_arn"]))
     test.setup(upgrade=False, cleanup_on_exit=False)
     test.apply()
-    return test
+    yield test
+    identity_providers.remove(cloud, GITHUB, GITLAB)
 
 
 @pytest.mark.parametrize(
