@@ -47,7 +47,7 @@ def _sections(values: dict[str, Any]) -> Iterator[str]:
         if not address.startswith("aws_iam_policy.ci[") or name in done:
             continue
         done.add(name)
-        yield f"### {name}\n\n| statement | actions | resources |\n| --- | --- | --- |\n"
+        yield f"### `{name}`\n\n| statement | actions | resources |\n| --- | --- | --- |\n"
         yield "".join(map(_row, each["policy"]["Statement"])) + "\n"
 
 
@@ -65,7 +65,7 @@ def _of_many(values: dict[str, Any], many: dict[str, Any]) -> Iterator[str]:
             shown = sorted({text for text in map(_short, more) if "-*" in text or "promotion/" in text})
             if shown:
                 policy = _plain(address.partition('"')[2].removesuffix('"]'))
-                rows[f"| {policy} | {statement['Sid']} | {', '.join(f'`{text}`' for text in shown)} |\n"] = None
+                rows[f"| `{policy}` | {statement['Sid']} | {', '.join(f'`{text}`' for text in shown)} |\n"] = None
     yield from rows
 
 
