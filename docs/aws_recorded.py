@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from markdown_tables import markdown_table
 
 HEAD = """# Recorded answers of AWS
 
@@ -37,30 +38,25 @@ def page(root: Path) -> str:
     answers = sum(len(each["recorded-content"]) for each in recordings.values())
     different = sum(len(labels) for labels in differs.values())
     names = {name: number for group in unused for name, number in group["recordings"].items()}
-    lines = [
-        HEAD,
-        "| | recordings | answers |\n| --- | ---: | ---: |\n",
-        f"| given | {len(recordings) - len(differs)} | {answers - different} |\n",
-        f"| differ, in the answers named below | {len(differs)} | {different} |\n",
-        f"| not asked for | {len(names)} | {sum(names.values())} |\n",
-        "\n## Given, and what differs\n\n| recording | on AWS | answers | |\n| --- | --- | ---: | --- |\n",
-        *_rows(recordings, differs),
-        "\n## Not asked for\n\n| why | recordings |\n| --- | --- |\n",
-        *(
-            f"| {group['why']} | {', '.join(f'`{_shown(name)}`' for name in group['recordings'])} |\n"
-            for group in unused
-        ),
+    sums = [
+        ("given", f"{len(recordings) - len(differs)}", f"{answers - different}"),
+        ("differ, in the answers named below", f"{len(differs)}", f"{different}"),
+        ("not asked for", f"{len(names)}", f"{sum(names.values())}"),
     ]
-    return "".join(lines)
+    why = [(group["why"], ", ".join(f"`{name}`" for name in group["recordings"])) for group in unused]
+    parts = [
+        HEAD + markdown_table(("", "recordings", "answers"), sums, figures=(1, 2)),
+        "## Given, and what differs\n",
+        markdown_table(("recording", "on AWS", "answers", ""), list(_rows(recordings, differs)), figures=(2,)),
+        "## Not asked for\n",
+        markdown_table(("why", "recordings"), why),
+    ]
+    return "\n".join(parts)
 
 
-def _rows(recordings: Mapping[str, Any], differs: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+def _rows(recordings: Mapping[str, Any], differs: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, ...]]:
     for name, recording in sorted(recordings.items()):
         day, month, year = recording["recorded-date"].partition(",")[0].split("-")
         reasons = [f"differs in `{label}`: {why}" for label, why in differs.get(name, {}).items()]
         number = len(recording["recorded-content"])
-        yield f"| `{_shown(name)}` | {year}-{month}-{day} | {number} | {'; '.join(reasons) or 'given'} |\n"
-
-
-def _shown(name: str) -> str:
-    return name.replace("|", "\\|")
+        yield f"`{name}`", f"{year}-{month}-{day}", f"{number}", "; ".join(reasons) or "given"

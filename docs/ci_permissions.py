@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from markdown_tables import markdown_table
 
 PAGE = "docs/reference/permissions.md"
 INVENTORY = "tests/terraform/inventories/foundation-ci.yaml"
@@ -39,23 +40,21 @@ def _sections(values: dict[str, Any]) -> Iterator[str]:
     attached = [
         key.partition('"')[2].removesuffix('"]').split(":") for key in values if "role_policy_attachment" in key
     ]
-    rows = [f"| `{_plain(role)}` | {_kinds(role)} | {_policies(role, attached)} |\n" for role in _SHOWN]
-    yield f"| role | environments | policies |\n| --- | --- | --- |\n{''.join(rows)}\n"
+    roles = [(f"`{_plain(role)}`", _kinds(role), _policies(role, attached)) for role in _SHOWN]
+    yield f"{markdown_table(('role', 'environments', 'policies'), roles)}\n"
     done: set[str] = set()
     for address, each in values.items():
         name = _plain(address.partition('"')[2].removesuffix('"]'))
         if not address.startswith("aws_iam_policy.ci[") or name in done:
             continue
         done.add(name)
-        yield f"### `{name}`\n\n| statement | actions | resources |\n| --- | --- | --- |\n"
-        yield "".join(map(_row, each["policy"]["Statement"])) + "\n"
+        statements = [_row(statement) for statement in each["policy"]["Statement"]]
+        yield f"### `{name}`\n\n{markdown_table(('statement', 'actions', 'resources'), statements)}\n"
 
 
 def _of_many(values: dict[str, Any], many: dict[str, Any]) -> Iterator[str]:
     """Yield what each statement names besides where a project has functions beside its own."""
-    yield "### Several functions\n\n"
-    yield "| policy | statement | named besides |\n| --- | --- | --- |\n"
-    rows: dict[str, None] = {}
+    rows: dict[tuple[str, ...], None] = {}
     for address, each in many.items():
         if not address.startswith("aws_iam_policy.ci["):
             continue
@@ -65,8 +64,8 @@ def _of_many(values: dict[str, Any], many: dict[str, Any]) -> Iterator[str]:
             shown = sorted({text for text in map(_short, more) if "-*" in text or "promotion/" in text})
             if shown:
                 policy = _plain(address.partition('"')[2].removesuffix('"]'))
-                rows[f"| `{policy}` | {statement['Sid']} | {', '.join(f'`{text}`' for text in shown)} |\n"] = None
-    yield from rows
+                rows[f"`{policy}`", statement["Sid"], ", ".join(f"`{text}`" for text in shown)] = None
+    yield f"### Several functions\n\n{markdown_table(('policy', 'statement', 'named besides'), list(rows))}"
 
 
 def _named(statement: dict[str, Any]) -> set[str]:
@@ -87,7 +86,7 @@ def _policies(role: str, attached: list[list[str]]) -> str:
     return ", ".join(f"`{_plain(policy)}`" for each, policy in attached if each == role)
 
 
-def _row(statement: dict[str, Any]) -> str:
+def _row(statement: dict[str, Any]) -> tuple[str, ...]:
     denied = "" if statement["Effect"] == "Allow" else "**denied**: "
     actions = _listed(statement, "Action", str)
     resources = _listed(statement, "Resource", _short)
@@ -97,7 +96,7 @@ def _row(statement: dict[str, Any]) -> str:
         for key, values in keys.items()
     ]
     condition = f"; if {', and '.join(tests)}" if tests else ""
-    return f"| {statement['Sid']} | {denied}{actions} | {resources}{condition} |\n"
+    return statement["Sid"], f"{denied}{actions}", f"{resources}{condition}"
 
 
 def _listed(statement: dict[str, Any], element: str, shown: Callable[[str], str]) -> str:

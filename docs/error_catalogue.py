@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from markdown_tables import markdown_table
 
 from stepladder.core.errors import ExitCode, StepladderError
 
@@ -164,16 +165,16 @@ def page() -> str:
 
 def _entry(kind: str, entry: dict[str, Any], places: list[Raised]) -> str:
     codes = {place.exit_code for place in places} | {c.exit_code for c in classes().values() if c.kind == kind}
-    shown = sorted({(one_line(place.message), one_line(place.hint)) for place in places})
-    rows = "".join(f"| {message} | {hint} |\n" for message, hint in shown if message.strip("<>. "))
-    table = f"\n| message | hint |\n| --- | --- |\n{rows}" if rows else ""
+    shown = sorted({(literal(place.message), literal(place.hint)) for place in places})
+    rows = [(message, hint) for message, hint in shown if message.strip("<>. ")]
+    table = f"\n{markdown_table(('message', 'hint'), rows)}" if rows else ""
     ends = f"Exit code {' or '.join(map(str, sorted(codes)))}."
     return f"### {kind}\n\n{entry['means']}\n\n* Why: {entry['why']}\n* Fix: {entry['fix']}\n* {ends}\n{table}"
 
 
-def one_line(text: str) -> str:
-    """Return text that stays in one cell of a table; code keeps its letters."""
+def literal(text: str) -> str:
+    """Return a text as Markdown that shows each of its letters, except the marks of code."""
     parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
     return "".join(
         part if part.startswith("`") else re.sub(r"([*_\[\]$])", r"\\\1", part.replace("<", "&lt;")) for part in parts
-    ).replace("|", "\\|")
+    )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import error_catalogue
+from markdown_tables import markdown_table
 
 from stepladder.core.errors import ExitCode
 
@@ -50,13 +51,13 @@ def page(meanings: Mapping[ExitCode, str]) -> str:
     for error in error_catalogue.classes().values():
         kinds[error.exit_code].add(error.kind)
     known = {kind for entries in error_catalogue.kinds().values() for kind in entries}
-    rows = "".join(f"| {int(code)} | {text} | {NEXT[code]} |\n" for code, text in meanings.items())
-    parts = [HEAD, f"| code | meaning | then |\n| --- | --- | --- |\n{rows}", TAIL]
+    rows = [(f"{int(code)}", text, NEXT[code]) for code, text in meanings.items()]
+    parts = [HEAD, markdown_table(("code", "meaning", "then"), rows), TAIL]
     parts.append("## Kinds of errors by code\n")
     lists = [
-        (code, ", ".join(f"[`{kind}`](errors.md#{kind})" for kind in sorted(kinds[int(code)] & known)))
+        (f"{int(code)}", ", ".join(f"[`{kind}`](errors.md#{kind})" for kind in sorted(kinds[int(code)] & known)))
         for code in meanings
     ]
-    rows = "".join(f"| {int(code)} | {links} |\n" for code, links in lists if links)
-    parts.append(f"A kind may end with several codes.\n\n| code | kinds |\n| --- | --- |\n{rows}")
+    table = markdown_table(("code", "kinds"), [(code, links) for code, links in lists if links])
+    parts.append(f"A kind may end with several codes.\n\n{table}")
     return "\n".join(parts)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from markdown_tables import markdown_table
+
 from stepladder.commands import outputs
 
 FOLDER = Path("docs") / "reference" / "schemas"
@@ -45,8 +47,8 @@ def printing(tasks: Iterable[tuple[str, Any, Any]]) -> dict[str, str]:
 def documents(root: Path, tasks: Iterable[tuple[str, Any, Any]]) -> dict[Path, str]:
     """Return the page and every schema."""
     known = printing(tasks)
-    rows = [f"| `inv {command}` | [{command}.json](schemas/{command}.json) |\n" for command in known]
-    pages = {root / PAGE: f"{HEAD}| command | schema |\n| --- | --- |\n{''.join(rows)}"}
+    rows = [(f"`inv {command}`", f"[{command}.json](schemas/{command}.json)") for command in known]
+    pages = {root / PAGE: HEAD + markdown_table(("command", "schema"), rows)}
     for command, prints in known.items():
         text = json.dumps(outputs.schema(command, prints), indent=2)
         pages[root / FOLDER / f"{command}.json"] = f"{text}\n"

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import terraform_text
+from markdown_tables import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "modules.md"
@@ -33,24 +34,29 @@ def _section(name: str, purpose: str) -> str:
     variables, outputs = (
         terraform_text.blocks((folder / file).read_text("utf-8")) for file in ("variables.tf", "outputs.tf")
     )
-    lines = [f"## {name}\n\n{purpose}\n", "| input | type | default | what it is |", "| --- | --- | --- | --- |"]
+    inputs = []
     for each, block in variables.items():
         kind, default = (terraform_text.argument(block, argument) for argument in ("type", "default"))
         shape = re.match(r"[a-z]+", kind)
         shown = f"`{default}`" if default else "required"
         shown = "`{...}`" if default.startswith(("{", "[")) and not default.endswith(("}", "]")) else shown
         shape_name = "object" if "object(" in kind else f"`{kind}`" if shape else kind
-        lines.append(f"| `{each}` | {shape_name} | {shown} | {_cell(terraform_text.described(block))} |")
-    lines += ["", "| output | what it is |", "| --- | --- |"]
-    lines += [f"| `{each}` | {_cell(terraform_text.described(block))} |" for each, block in outputs.items()]
+        inputs.append((f"`{each}`", shape_name, shown, _described(block)))
+    given = [(f"`{each}`", _described(block)) for each, block in outputs.items()]
     kinds = sorted({kind for file in folder.glob("*.tf") for kind in _kinds(file)})
-    lines += ["", f"It makes: {', '.join(f'`{kind}`' for kind in kinds)}.", ""]
-    return "\n".join(lines)
+    parts = [
+        f"## {name}\n\n{purpose}\n",
+        markdown_table(("input", "type", "default", "what it is"), inputs),
+        markdown_table(("output", "what it is"), given),
+        f"It makes: {', '.join(f'`{kind}`' for kind in kinds)}.\n",
+    ]
+    return "\n".join(parts)
 
 
 def _kinds(file: Path) -> list[str]:
     return re.findall(r'^resource "(aws_\w+)"', file.read_text("utf-8"), re.MULTILINE)
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;").replace('\\"', '"').replace("$$", "$")
+def _described(block: str) -> str:
+    """Return the description of an input or output, without HCL's escapes and with those of Markdown."""
+    return terraform_text.described(block).replace("<", "&lt;").replace('\\"', '"').replace("$$", "$")

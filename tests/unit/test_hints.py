@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import re
 import shlex
@@ -23,6 +22,10 @@ from stepladder.core import error_kinds
 from stepladder.settings.load import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "docs"))
+
+import error_catalogue  # noqa: E402
+
 SOURCES = [
     *sorted((ROOT / "stepladder").rglob("*.py")),
     *sorted((ROOT / "function").rglob("*.py")),
@@ -196,14 +199,7 @@ def _spans(text):
 
 @pytest.fixture(scope="module")
 def raised():
-    return _catalogue().raised()
-
-
-def _catalogue():
-    spec = importlib.util.spec_from_file_location("error_catalogue", ROOT / "docs" / "error_catalogue.py")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return error_catalogue.raised()
 
 
 def test_every_hint_has_a_command_or_a_place_to_edit_that_exists(raised):
