@@ -176,8 +176,11 @@ def _wait(child: subprocess.Popen[str], seconds: float, enough: Callable[[], boo
 
 
 def _pause(child: subprocess.Popen[str], seconds: float) -> None:
-    """Wait some seconds, or less when the child ends meanwhile (without pidfd, before Linux 5.3, all of them)."""
-    if sys.platform == "linux":
+    """Wait some seconds, or less when the child ends meanwhile; all of them where there is no pidfd.
+
+    That is before Linux 5.3, in a sandbox that forbids it, and by a Python that was built with older headers.
+    """
+    if sys.platform == "linux" and hasattr(os, "pidfd_open"):
         with contextlib.suppress(OSError):
             ending = os.pidfd_open(child.pid)
             try:

@@ -1,5 +1,6 @@
 """Other programs are run with deadlines, and end when we do."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import needs
 import pytest
@@ -20,6 +22,17 @@ def test_output_and_exit_code_come_back():
         [sys.executable, "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"], timeout=20
     )
     assert done == process.Completed(3, "out\n", "err\n")
+
+
+@pytest.mark.parametrize("missing", [True, False], ids=["of Python", "of the kernel or a sandbox"])
+def test_a_program_is_waited_for_without_a_pidfd(monkeypatch, missing):
+    """Python lacks the call when it was built with headers older than Linux 5.3, as conda builds it."""
+    if missing:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    else:
+        monkeypatch.setattr(os, "pidfd_open", Mock(side_effect=OSError(errno.ENOSYS, "not implemented")), raising=False)
+    done = process.run([sys.executable, "-c", "import time; time.sleep(0.1); print('out')"], timeout=60)
+    assert done == process.Completed(0, "out\n", "")
 
 
 def test_lines_are_seen_as_they_come():
