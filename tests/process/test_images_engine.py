@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -18,6 +20,8 @@ from stepladder.core.container_engine import ContainerEngine
 from stepladder.images.base import usable
 from stepladder.images.docker import build
 from stepladder.images.docker import context as contexts
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -147,3 +151,47 @@ def test_an_image_is_checked_before_its_last_step_only_when_that_adds_no_file(
     seen: list[str] = []
     built = build._follow(iter([*events, {"aux": {"ID": "sha256:1"}}]), lambda _: None, "Dockerfile", seen.append)
     assert (built, seen) == ("sha256:1", whole)
+
+
+ENDING = """
+import contextlib, sys, threading, time
+from pathlib import Path
+
+sys.path.append({fakes!r})
+from fakes import image_project
+from unittest.mock import MagicMock
+
+from stepladder.core.step import Step
+from stepladder.images.base import engine
+from stepladder.images.base.engine import BaseSource, EngineBase
+from stepladder.images.builder import BuildJob
+from stepladder.images.docker import build
+from stepladder.images.docker.ahead import BuildAhead
+from stepladder.images.revision import SourceRevision
+
+said = threading.Event()
+
+def checked(*_):
+    print("a container is made", flush=True)
+    said.set()
+    time.sleep(0.5)
+    print("and removed", flush=True)
+
+answering = MagicMock()
+answering.api.build.return_value = [{{"aux": {{"ID": "sha256:1"}}}}]
+answering.images.get.return_value.attrs = {{"Architecture": "amd64", "Size": 1}}
+build.client = lambda: contextlib.nullcontext(answering)
+engine.ensure = lambda *_, **__: EngineBase("base", "base")
+build._check_handlers = checked
+settings = image_project.make(Path({project!r}))
+job = BuildJob(settings, settings.names("staging"), "key", SourceRevision("", ()), Step("image"), print)
+BuildAhead(job, BaseSource("base", "base", "base"))
+said.wait(60)
+"""
+
+
+def test_a_run_that_is_refused_leaves_no_container_of_a_check(tmp_path: Path) -> None:
+    """Of an engine that doesn't say when an image is whole, as Podman."""
+    script = ENDING.format(fakes=str(ROOT / "tests" / "unit"), project=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.splitlines() == ["a container is made", "and removed"], done.stderr

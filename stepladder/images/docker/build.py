@@ -122,16 +122,15 @@ def build(
                 f"{settings.image.context}/{DOCKERFILE}",
                 lambda whole: checked.append(pool.submit(_check_handlers, settings, whole, handler)),
             )
+            if not checked:  # by the pool too: a process that ends waits for it, so no container is left
+                checked.append(pool.submit(_check_handlers, settings, built, handler))
         from stepladder.images import check
 
         image = engine.images.get(built)
         named = str(image.attrs["Architecture"])
         check.check_architecture(ARCHITECTURE.get(named, named), settings.architecture)
         _check_size(image.attrs["Size"])
-        if checked:
-            checked[0].result()
-        else:
-            _check_handlers(settings, image.id, handler)
+        checked[0].result()
         return _result(settings, image, base.label)
 
 
