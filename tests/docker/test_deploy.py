@@ -9,6 +9,9 @@ from typing import Any
 import budgets
 import pytest
 from docker_project import DockerProject
+from live_project import HELD
+
+from stepladder.ledger.lock import EnvironmentLock
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,39 @@ def test_a_change_costs_what_the_table_says_and_nothing_changed_releases_nothing
     fresh = project.inv("deploy", "--env", "staging")
     assert fresh.code == 0, fresh.err
     assert (project.version, len(project.releases)) == (version, releases)
+
+
+def test_a_lock_beside_a_build_refuses_it_and_leaves_no_container(project: DockerProject, docker_client: Any) -> None:
+    """Somebody else takes the lock after our reads, when the engine is at work already."""
+
+    def building() -> bool:
+        return any("sleep 599" in each["Command"] for each in docker_client.api.containers(all=True))
+
+    version, dockerfile = project.version, project.root / "function/Dockerfile"
+    project.say("locked")
+    text = dockerfile.read_text()
+    dockerfile.write_text(text.replace("CMD", "RUN sleep 599\nCMD"))
+    ours = {"service": "dynamodb", "action": "PutItem", "kind": "delay_before", "seconds": HELD, "count": 1}
+    project.cloud.info.request("faults", "POST", [ours])
+    project.cloud.reset_calls()
+    deploy = project.start("deploy", "--env", "staging")
+    try:
+        project.wait(building)
+        with project.inside():
+            other = EnvironmentLock(project.rung().ledger, "staging", "inv rollback")
+            assert other.acquire()
+        project.cloud.info.request("faults", "DELETE")
+        done = project.finish(deploy)
+        other.release()
+    finally:
+        deploy.kill()
+        project.cloud.info.request("faults", "DELETE")
+        dockerfile.write_text(text)
+    assert done.code == 7, done.err
+    assert "inv rollback" in done.err
+    project.wait(lambda: not building())
+    assert project.version == version
+    assert not [call for call in project.cloud.calls() if call.startswith(("ecr:Put", "ecr:Initiate", "lambda:Update"))]
 
 
 def test_a_broken_handler_never_gets_traffic(project: DockerProject) -> None:
