@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from contenders import Contender
-from tables import Goal, Row, Spread, Table
+from tables import Goal, Row, Spread, Table, told
 
 CHANGE_SECONDS, CHANGE_RATIO = 1.2, 0.5
 NOTHING_SECONDS, NOTHING_CALLS, NOTHING_RATIO = 0.35, 2, 0.25
@@ -34,7 +34,7 @@ def change_table(contenders: Sequence[Contender], notes: tuple[str, ...]) -> Tab
         if each.ours:
             what = f"a change, {each.name}, beside the smoke cases"
             met = own.median <= CHANGE_SECONDS
-            goals.append(Goal(what, f"at most {CHANGE_SECONDS} s", f"{own.median:.2f} s", met))
+            goals.append(Goal(what, f"at most {CHANGE_SECONDS} s", f"{told(own.median, CHANGE_SECONDS)} s", met))
             goals += against(what, own.median, best, CHANGE_RATIO)
     head = ("tool", "version", "seconds", "beside the smoke cases", "processor", "calls", "what it does besides")
     return Table("change", "A change of one line to verified live", head, tuple(rows), notes, tuple(goals))
@@ -57,7 +57,7 @@ def nothing_table(contenders: Sequence[Contender], notes: tuple[str, ...]) -> Ta
         if each.ours:
             what = f"nothing changed, {each.name}"
             met = seconds.median <= NOTHING_SECONDS
-            goals.append(Goal(what, f"at most {NOTHING_SECONDS} s", f"{seconds.median:.2f} s", met))
+            goals.append(Goal(what, f"at most {NOTHING_SECONDS} s", f"{told(seconds.median, NOTHING_SECONDS)} s", met))
             goals.append(Goal(what, f"{NOTHING_CALLS} calls", str(calls), calls <= NOTHING_CALLS))
             goals += against(what, seconds.median, best, NOTHING_RATIO)
     head = ("tool", "seconds", "processor", "calls", "runs")
@@ -81,4 +81,4 @@ def against(what: str, seconds: float, best: tuple[str, float], ratio: float) ->
         return []
     measured = seconds / its
     wanted = f"at most {ratio} times the best peer ({name}, {its:.2f} s)"
-    return [Goal(what, wanted, f"{measured:.3f} times", measured <= ratio)]
+    return [Goal(what, wanted, f"{told(measured, ratio, 3)} times", measured <= ratio)]

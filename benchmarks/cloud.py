@@ -15,7 +15,7 @@ import progress
 from alone import print_tables
 from measure import Command, environment
 from projects import new, tool
-from tables import Goal, Row, Spread, Table
+from tables import Goal, Row, Spread, Table, told
 
 from localcloud import daemon
 
@@ -52,9 +52,19 @@ def itself(info: daemon.CloudInfo, starts: Sequence[float]) -> Table:
         Row(("memory, after Terraform's apply and a release", f"{weight:.0f} MB"), {"megabytes": weight}),
     )
     goals = (
-        Goal("ready", f"in less than {READY_SECONDS:.0f} s", f"{ready.median:.2f} s", ready.median < READY_SECONDS),
-        Goal("a warm invocation", f"less than {WARM_MS:.0f} ms", f"{warm.median:.1f} ms", warm.median < WARM_MS),
-        Goal("memory", f"less than {MEMORY_MB:.0f} MB", f"{weight:.0f} MB", weight < MEMORY_MB),
+        Goal(
+            "ready",
+            f"in less than {READY_SECONDS:.0f} s",
+            f"{told(ready.median, READY_SECONDS)} s",
+            ready.median < READY_SECONDS,
+        ),
+        Goal(
+            "a warm invocation",
+            f"less than {WARM_MS:.0f} ms",
+            f"{told(warm.median, WARM_MS, 1)} ms",
+            warm.median < WARM_MS,
+        ),
+        Goal("memory", f"less than {MEMORY_MB:.0f} MB", f"{told(weight, MEMORY_MB, 0)} MB", weight < MEMORY_MB),
     )
     notes = (f"Invocations counted: {len(warm.figures)}.",)
     return Table("cloud", "The local cloud", ("what", "measured"), rows, notes, goals)

@@ -14,7 +14,7 @@ from pathlib import Path
 from alone import print_tables
 from measure import Command, Run, environment, side_by_side
 from projects import ANSWERS, INVOKE, ROOT, new, tool
-from tables import Goal, Row, Spread, Table
+from tables import Goal, Row, Spread, Table, told
 
 COOKIECUTTER = str(Path(sys.executable).parent / "cookiecutter")
 RATIO = 1.3
@@ -34,7 +34,7 @@ def measure(work: Path, rounds: int) -> Iterator[Table]:
         cells = (what, *(each.text() for each in seconds), f"{ratio:.2f}", *(f"{p.median:.2f}" for p in processor))
         values = [{"seconds": each.figures, "processor": p.figures} for each, p in zip(seconds, processor, strict=True)]
         rows.append(Row(cells, {"what": what, "ours": values[0], "peer": values[1], "ratio": ratio}))
-        goals.append(Goal(what, f"at most {RATIO} times as long", f"{ratio:.2f} times", ratio <= RATIO))
+        goals.append(Goal(what, f"at most {RATIO} times as long", f"{told(ratio, RATIO)} times", ratio <= RATIO))
     head = ("command", "seconds", "seconds of the other", "ratio", "processor", "processor of the other")
     yield Table("commands", "Commands that reach no cloud", head, tuple(rows), NOTES, tuple(goals))
 

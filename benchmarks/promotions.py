@@ -17,7 +17,7 @@ import progress
 from alone import print_tables
 from projects import ROOT
 from promoted_project import FAILING, IDLE, Execution, PromotedProject, Took, clouds, execution, timed
-from tables import Goal, Row, Spread, Table
+from tables import Goal, Row, Spread, Table, told
 
 sys.path += [str(ROOT / "docs")]
 
@@ -82,10 +82,15 @@ def alone(service: PromotedProject, rounds: int) -> Table:
         Goal(
             "a canary's promotion beyond its bake",
             f"less than {PROMOTE_SECONDS:g} s",
-            f"{beyond:.2f} s",
+            f"{told(beyond, PROMOTE_SECONDS)} s",
             beyond < PROMOTE_SECONDS,
         ),
-        Goal("a rollback", f"in less than {ROLLBACK_SECONDS:g} s", said(back), below(back, ROLLBACK_SECONDS)),
+        Goal(
+            "a rollback",
+            f"in less than {ROLLBACK_SECONDS:g} s",
+            said(back, ROLLBACK_SECONDS),
+            below(back, ROLLBACK_SECONDS),
+        ),
     ]
     notes = (
         "Beyond the bake is what the command, the state machine, its functions and CodeDeploy take.",
@@ -118,9 +123,9 @@ def seconds(runs: Sequence[Took]) -> Spread:
     return Spread(tuple(run.seconds for run in runs))
 
 
-def said(runs: Sequence[Took]) -> str:
-    """Return the runs' median as it is read."""
-    return f"{seconds(runs).median:.2f} s"
+def said(runs: Sequence[Took], limit: float = PROMOTE_SECONDS) -> str:
+    """Return the runs' median as it is read beside a limit."""
+    return f"{told(seconds(runs).median, limit)} s"
 
 
 def below(runs: Sequence[Took], limit: float = PROMOTE_SECONDS) -> bool:
@@ -175,12 +180,14 @@ def at_once(services: Sequence[PromotedProject], rounds: int) -> Table:
             needs = "" if waits or (os.cpu_count() or 1) >= MANY_PROCESSORS else f"{MANY_PROCESSORS} processors"
             what = f"{size} at once, {how}, beside one"
             goals.append(
-                Goal(what, f"at most {MANY_RATIO:g} times as long", f"{ratio:.2f}", ratio <= MANY_RATIO, needs)
+                Goal(what, f"at most {MANY_RATIO:g} times as long", told(ratio, MANY_RATIO), ratio <= MANY_RATIO, needs)
             )
         if size == max(SERVICES):
             calls = took[0].calls / size / max(run.calls for run in alone_by[how])
             what = f"calls of a promotion among {size} at once, beside one alone"
-            goals.append(Goal(what, f"at most {CALLS_RATIO:g} times as many", f"{calls:.2f}", calls <= CALLS_RATIO))
+            goals.append(
+                Goal(what, f"at most {CALLS_RATIO:g} times as many", told(calls, CALLS_RATIO), calls <= CALLS_RATIO)
+            )
     notes = (
         "The machine is AWS too: the cloud and its functions share the processors with the commands.",
         "Where nothing waits, no more promotions go on than there are processors. A canary waits for most of its time.",

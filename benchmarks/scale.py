@@ -26,7 +26,7 @@ from alone import print_tables  # noqa: E402
 from live_project import LiveProject  # noqa: E402 - from the tests
 from many_functions import ManyFunctions  # noqa: E402
 from running_cloud import RunningCloud  # noqa: E402
-from tables import Goal, Row, Spread, Table  # noqa: E402
+from tables import Goal, Row, Spread, Table, told  # noqa: E402
 
 from localcloud import daemon  # noqa: E402
 
@@ -323,14 +323,14 @@ def _at_most(what: str, measured: Measured, figure: str, limit: float, unit: str
     """Return a goal: the least of the runs, as another load on the machine isn't ours; of memory the most."""
     figures = measured.spread(figure).figures
     value = max(figures) if figure == "megabytes" else min(figures)
-    return Goal(what, f"<= {limit:g} {unit}", f"{value:.1f} {unit}", value <= limit)
+    return Goal(what, f"<= {limit:g} {unit}", f"{told(value, limit, 1)} {unit}", value <= limit)
 
 
 def _ratio(what: str, rows: Rows, command: str, figure: str, sizes: tuple[int, int], limit: float) -> Goal:
     """Return a goal: a command's cost at the larger size against that at the smaller."""
     small, large = (min(rows[size, command].spread(figure).figures) for size in sizes)
     ratio = large / small if small else float(large > 0)
-    return Goal(what, f"<= {limit:g}x", f"{ratio:.2f}x", ratio <= limit)
+    return Goal(what, f"<= {limit:g}x", f"{told(ratio, limit)}x", ratio <= limit)
 
 
 TABLES: dict[str, Callable[[RunningCloud, Path, int], Table]] = {

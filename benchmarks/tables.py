@@ -55,6 +55,13 @@ class Goal:
         return not self.met and not self.needs
 
 
+def told(figure: float, goal: float, digits: int = 2) -> str:
+    """Return a figure with so many digits behind the point, and as many more as tell it from its goal."""
+    while figure != goal and float(f"{figure:.{digits}f}") == goal:
+        digits += 1
+    return f"{figure:.{digits}f}"
+
+
 @dataclass(frozen=True)
 class Table:
     """One table. `notes` say what the figures are not; they are printed and published with it."""

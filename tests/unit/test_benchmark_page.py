@@ -14,7 +14,7 @@ sys.path += [str(ROOT / "docs"), str(ROOT / "benchmarks")]
 import benchmark_page  # noqa: E402
 import charts  # noqa: E402
 from record import FILE, Part, Record  # noqa: E402
-from tables import Goal, Row, Table  # noqa: E402
+from tables import Goal, Row, Table, told  # noqa: E402
 
 BARS = Table(
     "change",
@@ -144,3 +144,19 @@ def test_no_picture_is_left_of_a_table_that_is_gone():
 def test_figures_of_fewer_runs_say_so(made):
     (noted,) = [line for line in benchmark_page.page(made).splitlines() if line.startswith("* Counted runs: 1 ")]
     assert noted == "* Counted runs: 1 of `other`."
+
+
+@pytest.mark.parametrize(
+    ("figure", "goal", "digits", "shown"),
+    [
+        (0.232, 0.25, 3, "0.232"),
+        (0.25004, 0.25, 3, "0.25004"),
+        (0.24996, 0.25, 3, "0.24996"),
+        (0.25, 0.25, 3, "0.250"),
+        (14.02, 14.0, 1, "14.02"),
+        (250.4, 250.0, 0, "250.4"),
+        (float("nan"), 250.0, 0, "nan"),
+    ],
+)
+def test_a_figure_beside_its_goal_shows_on_which_side_it_is(figure, goal, digits, shown):
+    assert told(figure, goal, digits) == shown
