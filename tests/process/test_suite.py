@@ -110,6 +110,15 @@ def test_a_marked_test_that_fails_twice_fails_the_run(checkout: Checkout) -> Non
     assert said.count("test session starts") == 2
 
 
+def test_without_pytests_cache_a_marked_test_that_fails_fails_the_run(checkout: Checkout) -> None:
+    checkout.has(never=ALWAYS_LATE)
+    passed, said = checkout.run(only="-p no:cacheprovider tests")
+    assert not passed
+    assert said.count("test session starts") == 1
+    assert "tests marked timing: 1; of these failed: 1" in said
+    assert "AttributeError" not in said
+
+
 @pytest.mark.parametrize("others", [{}, {"late": FLAKY}], ids=["alone", "beside a marked one"])
 def test_any_other_failure_fails_the_run_at_once(checkout: Checkout, others: dict[str, str]) -> None:
     checkout.has(broken=BROKEN, **others)

@@ -2,6 +2,7 @@
 
 A test whose outcome hangs on how busy the machine is carries `@pytest.mark.timing("why")`. A run in which no other test
 failed ends with `ONLY_TIMING`, and `pytest --again` runs those that failed. Any other failure fails the run.
+Without pytest's cache, which keeps their names, a marked test is as any other.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Reruns:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._cache: pytest.Cache | None = getattr(config, "cache", None)  # none with `-p no:cacheprovider`
         self._again = bool(config.getoption("again"))
         self._marked: dict[str, str] = {}  # test: why it is marked
         self._failed: set[str] = set()
@@ -42,7 +44,7 @@ class Reruns:
             if why := _why(item, MARK):
                 item.user_properties.append((_REASON, why))
         if self._again:
-            wanted = set(config.cache.get(_CACHE, [])) if config.cache else set()
+            wanted = set(self._cache.get(_CACHE, [])) if self._cache else set()
             kept = [item for item in items if item.nodeid in wanted]
             config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in wanted])
             items[:] = kept
@@ -62,8 +64,8 @@ class Reruns:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if hasattr(self._config, "workerinput") or self._again or exitstatus != pytest.ExitCode.TESTS_FAILED:
             return
-        if self._failed and self._failed <= set(self._marked) and self._config.cache:
-            self._config.cache.set(_CACHE, sorted(self._failed))
+        if self._failed and self._failed <= set(self._marked) and self._cache:
+            self._cache.set(_CACHE, sorted(self._failed))
             session.exitstatus = ONLY_TIMING
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
