@@ -19,13 +19,17 @@ from stepladder.core.console import Console
 def print_tables(measure: Callable[[Path, int], Iterator[Table]]) -> None:
     """Print what a module measures, in as many rounds as the command line says; exit 1 when a goal is missed."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    end_by(lambda: _printed(measure, rounds))
+
+
+def _printed(measure: Callable[[Path, int], Iterator[Table]], rounds: int) -> int:
     missed = False
     with Console().step("bench") as step, tempfile.TemporaryDirectory(prefix="stepladder-bench-") as work:
         progress.follow(step)
         for table in measure(Path(work), rounds):
             print(f"{table.text()}\n", flush=True)
             missed = missed or any(goal.missed for goal in table.goals)
-    sys.exit(int(missed))
+    return int(missed)
 
 
 def main(name: str, rounds: int, output: Path) -> None:

@@ -201,7 +201,7 @@ class _Child:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,
+            process_group=0,  # in the session of the run, which is ended as a whole
         )
 
     @property

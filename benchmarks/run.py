@@ -13,12 +13,13 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from interrupts import end_by
 from tables import ROUNDS, Goal, Row, Table
 
 from stepladder.core.console import Console
+from stepladder.core.process import die_with_parent
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -41,7 +43,8 @@ PARTS = {
 }
 """The modules of measurements in the order in which they run: what is timed first, what is heavy last."""
 DEADLINE = 3600.0  # seconds that one module may take
-_GRACE = 60.0  # seconds to stop what it started
+_GRACE = 40.0  # seconds to stop what it started; `inv bench` gives this program 60
+_REMOVAL = 10.0  # seconds in which what was killed ends, and writes no more
 
 
 def main(only: Sequence[str], rounds: int, *, write: bool) -> int:
@@ -85,8 +88,8 @@ def main(only: Sequence[str], rounds: int, *, write: bool) -> int:
 def measured(name: str, rounds: int) -> tuple[record.Part, list[Table], Mapping[str, str]]:
     """Run a module in a process of its own; return its tables, one that says so if it ended early, and versions."""
     before, begun = record.load(), time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "tables"
+    with emptied() as folder:
+        output = folder / "tables"
         output.touch()
         error = ended(name, rounds, output)
         lines = [json.loads(line) for line in output.read_text().splitlines()]
@@ -100,9 +103,18 @@ def measured(name: str, rounds: int) -> tuple[record.Part, list[Table], Mapping[
 
 
 def ended(name: str, rounds: int, output: Path) -> str:
-    """Run a module to its end, with all that it starts; return why it failed, or nothing."""
+    """Run a module to its end, with all that it starts; return why it failed, or nothing.
+
+    Temporary files of all of these go beside `output`.
+    """
     argv = [sys.executable, str(HERE / "alone.py"), name, str(rounds), str(output)]
-    child = subprocess.Popen(argv, cwd=ROOT, start_new_session=True)
+    child = subprocess.Popen(
+        argv,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(output.parent)},
+        start_new_session=True,
+        preexec_fn=die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one libc call
+    )
     try:
         child.wait(DEADLINE)
     except (subprocess.TimeoutExpired, KeyboardInterrupt) as error:
@@ -113,11 +125,34 @@ def ended(name: str, rounds: int, output: Path) -> str:
             raise
         return f"it took longer than {DEADLINE:.0f} s"
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+        kill_session(child.pid)
         child.wait()
     last = [json.loads(line).get("error") for line in output.read_text().splitlines()]
     return "" if not child.returncode else next(filter(None, last), f"exit code {child.returncode}")
+
+
+def kill_session(leader: int) -> None:
+    """Kill a process that leads a session, and every process of it, whatever group it is in (proc(5), stat)."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+    for path in Path("/proc").glob("[0-9]*/stat"):  # there is none on macOS
+        with contextlib.suppress(OSError):
+            if path.read_text().rpartition(")")[2].split()[3] == str(leader):
+                os.kill(int(path.parent.name), signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def emptied() -> Iterator[Path]:
+    """Yield a temporary folder, and remove it; what ends in the background may write to it a moment longer."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    try:
+        yield folder
+    finally:
+        end = time.monotonic() + _REMOVAL
+        shutil.rmtree(folder, ignore_errors=True)
+        while folder.exists() and time.monotonic() < end:
+            time.sleep(0.1)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _chosen(given: str, parser: argparse.ArgumentParser) -> list[str]:
