@@ -40,15 +40,25 @@ class Command:
     before: Callable[[], None] = lambda: None
 
     def run(self) -> Run:
-        """Run it once to its end."""
+        """Run it once to its end. Raises `RuntimeError` when it fails, hangs or can't be started."""
         self.before()
         used, started = _processor(), time.perf_counter()
-        done = subprocess.run(
-            self.argv, cwd=self.cwd, env=dict(self.env), capture_output=True, text=True, timeout=_DEADLINE, check=False
-        )
-        run = Run(time.perf_counter() - started, _processor() - used, done.stderr + done.stdout)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(self.argv)} ended with {done.returncode}: {done.stderr[-2000:]}")
+        try:
+            child = subprocess.Popen(
+                self.argv, cwd=self.cwd, env=dict(self.env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        except OSError as error:
+            raise RuntimeError(f"{self.argv[0]} can't be started: {error.strerror}") from None
+        with child:
+            try:
+                out, err = child.communicate(timeout=_DEADLINE)
+            except subprocess.TimeoutExpired:
+                raise RuntimeError(f"{' '.join(self.argv)} took longer than {_DEADLINE:.0f} s") from None
+            finally:
+                child.kill()
+        run = Run(time.perf_counter() - started, _processor() - used, err + out)
+        if child.returncode:
+            raise RuntimeError(f"{' '.join(self.argv)} ended with {child.returncode}: {err[-2000:]}")
         return run
 
 
