@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from stepladder.core import names
 from stepladder.core.aws import error_code
 from stepladder.core.clock import Clock, is_throttled, retrying
 from stepladder.core.errors import RefusedError
+from stepladder.core.records import dataclass
 
 _THROTTLED = 60.0  # seconds that a read is made again while it is turned away
 NOT_FOUND = "ResourceNotFoundException"

@@ -7,13 +7,14 @@ function is created from it. Every step may be repeated: a killed run is continu
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stepladder.aws_lambda.alias import ALIAS_CHANGED
 from stepladder.core import names
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.records import dataclass
 from stepladder.core.similar import did_you_mean
 from stepladder.ledger.words import recorded_commit
 from stepladder.releases import foretold, freeze_guard, half_destroyed, ladder_guard, left_foundation, restore

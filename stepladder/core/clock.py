@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from stepladder.core.aws import error_code, is_unreachable
+from stepladder.core.records import dataclass
 
 POLL_FIRST = 0.07  # seconds; botocore's waiters ask every 1 or 5 s, which dominates a release
 POLL_MOST = 2.0

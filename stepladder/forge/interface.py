@@ -6,8 +6,9 @@ A new forge is one file beside this one and one line in `registered.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from stepladder.core.records import dataclass
 
 if TYPE_CHECKING:
     from stepladder.forge.id_token import IdToken, SigningToken

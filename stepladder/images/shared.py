@@ -6,10 +6,10 @@ An image is what its settings say (`context`, `builder`, `base`). The handler is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.core.errors import BadInputError
+from stepladder.core.records import dataclass
 from stepladder.images.context import shown
 from stepladder.settings import functions
 from stepladder.settings.load import Settings

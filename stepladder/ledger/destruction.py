@@ -10,10 +10,10 @@ The pipeline's functions know nothing of it, so it isn't in `schema.py`, which t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from stepladder.core.aws import error_code
 from stepladder.core.names import split_target
+from stepladder.core.records import dataclass
 from stepladder.ledger import environment_items
 from stepladder.ledger.environment_items import ItemKind, attribute
 from stepladder.ledger.items import NOT_FOUND, LedgerItems

@@ -1,16 +1,18 @@
 """The ledger's items that every command reads of an environment: its lock, what it serves, what was applied.
 
 With it, what an item is: its key, its attributes, their types, and who writes them. The other items are in
-`schema.py`, which a command with nothing to do has no use for. It imports nothing but the standard library, as the
-packages of the pipeline's functions carry it.
+`schema.py`, which a command with nothing to do has no use for. It imports nothing but the standard library and
+`core.records`, as the packages of the pipeline's functions carry both.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, asdict, field, fields, replace
 from typing import Any, Generic, TypeVar
+
+from stepladder.core.records import dataclass
 
 COMMANDS, PROMOTION, FUNCTIONS = "commands", "state machine", "functions"
 """Who writes: stepladder's commands, the state machine's definition, the pipeline's functions."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stepladder.core.records import dataclass
 from stepladder.ledger.environment_items import Current, Holder, InfraRecord
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from threading import Event
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from stepladder import images
 from stepladder.core.clock import seconds_of
 from stepladder.core.names import is_preview
+from stepladder.core.records import dataclass
 from stepladder.core.release_facts import short
 from stepladder.core.step import Step
 from stepladder.releases.plan import FOUNDATION, SERVICE

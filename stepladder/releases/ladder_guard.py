@@ -7,13 +7,13 @@ approval, what the rung below serves. Everything is decided from reads, before a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.names import flags
+from stepladder.core.records import dataclass
 from stepladder.core.release_facts import LATEST, short
 from stepladder.ledger.environment_items import Current
 from stepladder.ledger.snapshot import Snapshot

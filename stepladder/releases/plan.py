@@ -5,13 +5,13 @@ One plan has two executors: `acts.Acts` carries it out, `preview.Description` sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import RefusedError
 from stepladder.core.names import is_preview
+from stepladder.core.records import dataclass
 from stepladder.core.release_facts import short
 from stepladder.ledger.environment_items import InfraRecord
 from stepladder.ledger.snapshot import Snapshot

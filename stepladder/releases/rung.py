@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from stepladder.core.aws import Aws, error_code
 from stepladder.core.clock import Clock, is_throttled, retrying
 from stepladder.core.console import Console
 from stepladder.core.errors import RefusedError, RepositoryMissingError
+from stepladder.core.records import dataclass
 from stepladder.core.release_facts import LATEST
 from stepladder.forge.registered import this_process
 from stepladder.ledger.environment_items import Current, Holder

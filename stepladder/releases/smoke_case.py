@@ -1,7 +1,7 @@
 """Smoke cases: what every rung must pass before it gets traffic.
 
-Standard library only, and nothing of stepladder but the other modules of smoke cases: the pipeline's verify function
-carries these same files. A case is a JSON object in `tests/smoke/*.json` of a project:
+Standard library only, and nothing of stepladder but `core.records` and the other modules of smoke cases: the pipeline's
+verify function carries these same files. A case is a JSON object in `tests/smoke/*.json` of a project:
 
     {"name": "greets a name",
      "payload": {"name": "Ada"},
@@ -26,9 +26,10 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from stepladder.core.records import dataclass
 from stepladder.releases import smoke_check, smoke_compare, smoke_path, smoke_references
 from stepladder.releases.smoke_check import Checker, OwnCheck
 

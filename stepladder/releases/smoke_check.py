@@ -1,8 +1,9 @@
-"""A project's own check of an answer: a function in a Python file beside the cases. Standard library only.
+"""A project's own check of an answer: a function in a Python file beside the cases.
 
 It runs in a process of its own with the standard library and nothing else. On the machine that deploys it gets no
 environment variables, but it runs as the user, as the project's tests do: that is no sandbox. In a promotion it runs in
-a function of the pipeline whose role may do nothing (function/check), and never with the pipeline's credentials.
+a function of the pipeline whose role may do nothing (function/check), and never with the pipeline's credentials. That
+function carries this file, which imports the standard library and `core.records` only.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from stepladder.core.records import dataclass
 
 SECONDS = 10.0
 """For how long a check may run."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stepladder.core import text
 from stepladder.core.errors import BadInputError
+from stepladder.core.records import dataclass
 from stepladder.core.similar import did_you_mean
 from stepladder.releases import environment_outputs, smoke_outputs
 from stepladder.releases import smoke_case as smoke

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from stepladder.core.records import dataclass
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Choice, Flag, Percent, Whole
 from stepladder.settings.table import OwnRule, setting

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from stepladder.core.records import dataclass
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Choice, Flag, Section
 from stepladder.settings.table import OwnRule, setting

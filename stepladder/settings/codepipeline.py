@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stepladder.core.records import dataclass
 from stepladder.settings import builders
 from stepladder.settings.ci import BranchName, RepositoryPath, Url
 from stepladder.settings.problems import Problems

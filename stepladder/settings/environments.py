@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from stepladder.core import names
+from stepladder.core.records import dataclass
 from stepladder.core.similar import did_you_mean
 from stepladder.settings.function import FunctionSettings
 from stepladder.settings.problems import Problems

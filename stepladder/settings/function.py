@@ -8,9 +8,9 @@ variable with its type, default, validations and description, the root that pass
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from stepladder.core.records import dataclass
 from stepladder.settings import secrets as secret_settings
 from stepladder.settings.network import VPC_TOGETHER, Asynchronous, Vpc
 from stepladder.settings.permissions import ManagedPolicies, Permissions

@@ -15,11 +15,12 @@ function's settings always are. So whatever works on the one function of a proje
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from stepladder.core.errors import BadInputError
+from stepladder.core.records import dataclass
 from stepladder.core.similar import did_you_mean
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.function import FunctionSettings, Queue

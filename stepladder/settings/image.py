@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from stepladder.core.errors import BadInputError
+from stepladder.core.records import dataclass
 from stepladder.settings import builders
 from stepladder.settings.rules import Choice, Inside, Text, Whole
 from stepladder.settings.table import setting

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stepladder import __version__
 from stepladder.core import names, project_origin, resources, trigger_kinds
 from stepladder.core.errors import BadInputError
+from stepladder.core.records import dataclass
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import (
     builders,

@@ -7,10 +7,10 @@ child executions in other locations).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from stepladder.core.errors import BadInputError
+from stepladder.core.records import dataclass
 from stepladder.settings.load import Settings
 
 

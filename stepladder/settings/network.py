@@ -6,9 +6,9 @@ What one setting can't know by itself is in `environment_checks.py`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
+from stepladder.core.records import dataclass
 from stepladder.settings import references
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Flag, Texts, Whole

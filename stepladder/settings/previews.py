@@ -14,11 +14,12 @@ decisions, what a preview gets).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stepladder.core import names
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.records import dataclass
 from stepladder.settings import secrets
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.function import FunctionSettings

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stepladder.core.image_facts import REFERRERS, SEVERITIES
+from stepladder.core.records import dataclass
 from stepladder.settings.canary import ASK, CanarySettings
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Choice, Flag, Section, Texts, Whole

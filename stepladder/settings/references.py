@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from stepladder.core.records import dataclass
 from stepladder.settings.problems import Problems
 
 EXAMPLE = "${aws_dynamodb_table.orders.name}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from stepladder.core.records import dataclass
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Text, Whole
 from stepladder.settings.table import OwnRule, setting

@@ -14,9 +14,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stepladder.core.records import dataclass
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import references, secret_values
 from stepladder.settings.problems import Problems, kind

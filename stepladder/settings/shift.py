@@ -6,9 +6,9 @@ import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from stepladder.core.records import dataclass
 from stepladder.settings.problems import Problems
 from stepladder.settings.table import OwnRule
 

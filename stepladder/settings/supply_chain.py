@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
+from stepladder.core.records import dataclass
 from stepladder.settings.ci import Url
 from stepladder.settings.problems import Problems, kind
 from stepladder.settings.rules import Choice, Flag, Section, Texts, Whole

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import Field, field, fields, replace
 from typing import Any, Protocol, TypeVar
 
+from stepladder.core.records import dataclass
 from stepladder.settings.problems import Problems
 
 _Section = TypeVar("_Section")

@@ -7,12 +7,13 @@ An entry names its kind, perhaps a name, and the kind's settings. A project that
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from stepladder.core import trigger_kinds
+from stepladder.core.records import dataclass
 from stepladder.core.similar import did_you_mean
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Choice

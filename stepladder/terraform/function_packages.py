@@ -24,6 +24,7 @@ CHECK = "check"
 SHARED = (
     "stepladder.core.aws_models",
     "stepladder.core.names",
+    "stepladder.core.records",
     "stepladder.core.release_facts",
     "stepladder.ledger.environment_items",
     "stepladder.ledger.schema",

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.core import text
+from stepladder.core.records import dataclass
 
 MODULE = "service"
 TOKEN = r'(?s)(?P<comment>(?:#|//)[^\n]*|/\*.*?\*/)|(?P<text>"(?:\\.|[^"\\])*")|(?P<sign>.|\n)'  # noqa: S105 - a pattern

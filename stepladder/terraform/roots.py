@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stepladder.core.errors import BadInputError
 from stepladder.core.names import Names
+from stepladder.core.records import dataclass
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import previews, rung_gates
 from stepladder.settings.environments import EnvironmentSettings
