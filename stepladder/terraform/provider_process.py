@@ -31,12 +31,14 @@ _POLL = 0.01
 _AT_MOST = 2  # providers of one location and role: what runs beside another command, and that
 _ENDING = 5.0  # seconds that it is waited for at the end
 # The provider ends when nobody holds the other end of the shell's input: neither we nor a Terraform that outlives us.
+# It is killed, which leaves its socket in the folder of temporary files: it gets one of its own, which goes with it.
 _KEEPER = """
 exec 3<&0
-"$0" -debug >"$1" 2>/dev/null </dev/null 3<&- & provider=$!
+TMPDIR="$1" "$0" -debug >"$1/printed" 2>/dev/null </dev/null 3<&- & provider=$!
 (cat <&3 >/dev/null; kill $provider) & watch=$!
 wait $provider
 kill $watch
+rm -rf "$1"
 """
 
 
@@ -57,29 +59,32 @@ class _Provider:
 
     def __init__(self, executable: Path, env: Mapping[str, str]) -> None:
         self.executable, self.env = executable, env
+        folder = tempfile.mkdtemp(prefix="stepladder-provider-")
         read, self._hold = os.pipe()
-        with tempfile.TemporaryDirectory(prefix="stepladder-provider-") as folder:
-            printed = Path(folder) / "printed"
-            try:
-                self._keeper = subprocess.Popen(
-                    ["/bin/sh", "-c", _KEEPER, str(executable), str(printed)],
-                    stdin=read,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    env=dict(env),
-                    start_new_session=True,  # Ctrl-C goes to Terraform, which passes it on
-                )
-            finally:
-                os.close(read)
-            self.reattach = self._printed(printed)
+        try:
+            self._keeper = subprocess.Popen(
+                ["/bin/sh", "-c", _KEEPER, str(executable), folder],
+                stdin=read,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=dict(env),
+                start_new_session=True,  # Ctrl-C goes to Terraform, which passes it on
+            )
+        except OSError:
+            os.close(self._hold)
+            Path(folder).rmdir()
+            raise
+        finally:
+            os.close(read)
+        self.reattach = self._printed(Path(folder) / "printed")
 
     def _printed(self, file: Path) -> str:
         """Wait until the provider has printed how it is reached; empty when it doesn't."""
         deadline = time.monotonic() + _DEADLINE
         while time.monotonic() < deadline and self._keeper.poll() is None:
-            match = re.search(_READY, file.read_text("utf-8")) if file.is_file() else None
-            if match:
-                return match[1]
+            with contextlib.suppress(FileNotFoundError):  # not there yet, or not any more
+                if match := re.search(_READY, file.read_text("utf-8")):
+                    return match[1]
             time.sleep(_POLL)
         return ""
 

@@ -9,9 +9,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import asking
 import pytest
@@ -23,6 +25,7 @@ from stepladder.terraform.distributions import OPENTOFU, TERRAFORM
 from stepladder.terraform.roots import Root
 
 SCRIPT = """#!/bin/sh
+: >"$TMPDIR/plugin1"  # its socket, which one that is killed leaves
 echo "Provider started. Set TF_REATTACH_PROVIDERS:"
 echo "TF_REATTACH_PROVIDERS='{\\"pid\\": $$, \\"key\\": \\"$AWS_ACCESS_KEY_ID\\", \\"bundle\\": \\"$AWS_CA_BUNDLE\\"}'"
 exec sleep 60
@@ -48,6 +51,8 @@ with run_scope.opened(), provider_process.attached(at, TERRAFORM, {}) as attachm
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Root:
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     at = roots.root(project(tmp_path / "project"), "staging", "service")
     install(at, SCRIPT)
     return at
@@ -77,12 +82,14 @@ def lives(pid: object) -> bool:
     return True
 
 
-def test_the_commands_of_a_run_share_one_provider_that_ends_with_it(at: Root) -> None:
+def test_the_commands_of_a_run_share_one_provider_that_ends_with_it(at: Root, tmp_path: Path) -> None:
     with run_scope.opened():
         first, second = attached_to(at), attached_to(at)
         assert first["pid"] == second["pid"]
         assert lives(first["pid"])
-    asking.until(functools.partial(lives, first["pid"]), operator.not_)
+        assert list(tmp_path.rglob("plugin1"))
+    assert not lives(first["pid"])
+    assert [path.name for path in tmp_path.iterdir()] == ["project"]
 
 
 def test_a_terraform_that_outlives_its_caller_keeps_its_provider(at: Root, tmp_path: Path) -> None:
@@ -98,6 +105,18 @@ def test_a_terraform_that_outlives_its_caller_keeps_its_provider(at: Root, tmp_p
     assert lives(pid)
     os.kill(int(survivor), signal.SIGKILL)
     asking.until(functools.partial(lives, pid), operator.not_)
+    asking.until(lambda: list(tmp_path.rglob("plugin1")), operator.not_)
+
+
+def test_a_provider_that_cant_be_begun_leaves_nothing(
+    at: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "Popen", Mock(side_effect=BlockingIOError("no process is left")))
+    before = len(list(Path("/dev/fd").iterdir()))
+    with run_scope.opened(), pytest.raises(BlockingIOError):
+        attached_to(at)
+    assert len(list(Path("/dev/fd").iterdir())) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["project"]
 
 
 def test_outside_of_a_command_there_is_none_to_share(at: Root) -> None:
