@@ -147,15 +147,18 @@ def read_section(key: str, raw: object, before: _Section, problems: Problems) ->
     """Read a mapping into a dataclass of settings; what it doesn't say is as in `before`. An empty key is the whole."""
     given = problems.mapping(key, raw, keys_of(before))
     section: Any = before
+    new: dict[str, Any] = {}
     for each in settings_of(before):
         name, follows = key_of(each), each.metadata["before"]
+        if follows and new:
+            section, new = replace(section, **new), {}
         value = follows(section) if follows else getattr(section, each.name)
         if name in given or each.metadata["required"]:
             full = f"{key}.{name}" if key else name
             value = rule_of(each).read(full, given.get(name), value, problems)
         if value is not getattr(section, each.name):  # a hundred functions say little of what each inherits
-            section = replace(section, **{each.name: value})
-    read: _Section = section
+            new[each.name] = value
+    read: _Section = replace(section, **new) if new else section
     return read
 
 

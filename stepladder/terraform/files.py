@@ -35,8 +35,7 @@ def sha256_text(text: str) -> str:
 def sha256_file(path: Path) -> str:
     """Hash a file's bytes; an empty string when there is none."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()  # small files: `file_digest` takes 256 KB for each
     except FileNotFoundError:
         return ""
 
