@@ -128,7 +128,7 @@ class Project:
 def project(site: Site, folder: Path, builder: str, launcher: str) -> Project:
     """Make a project. In containers, its image stands on the base that the cloud's registry has."""
     answers = {"project_name": f"ours-{builder}", "python_version": python(), "architecture": site.machine}
-    made = new(folder, **answers, aws_region="us-east-1")
+    made = new(folder, compiled=True, **answers, aws_region="us-east-1")
     path = made / "invoke.yaml"
     settings = yaml.safe_load(path.read_text())
     image = {"builder": builder}

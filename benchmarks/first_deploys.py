@@ -62,6 +62,7 @@ def first_table(work: Path, engine: Engine, rounds: int, firsts: Sequence[float]
         "cdk's includes `cdk bootstrap`. The buckets and repositories that sam and osls need are made before.",
         "The base image is in the registry before all of them, so no first push carries it.",
         "CloudFormation costs nothing in the local cloud.",
+        "All tools of Python have their byte code. After a bare `uv sync` stepladder's first command makes it, once.",
     ]
     if firsts:
         notes.append(f"Before that, in the run of changes: {', '.join(f'{each:.1f} s' for each in firsts)}.")
