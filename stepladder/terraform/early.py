@@ -1,25 +1,28 @@
 """Make a root ready for its apply beside something else: install its providers, and plan it once that is possible.
 
-The state of a first deployment's service lies in a bucket that the foundation makes. The service is planned as soon as
-the bucket is there, while the rest of the foundation is made: without the state's lock, since nobody acts on the plan
-before its apply takes that, and Terraform refuses to apply a plan whose state has moved on.
+A first foundation has no state yet: what it is planned from is read beside its `init`, and it is planned right after
+that. The state of a first deployment's service lies in a bucket that the foundation makes. The service is planned as
+soon as the bucket is there, while the rest of the foundation is made. Both go without the state's lock, since nobody
+acts on the plan before its apply takes that, and Terraform refuses to apply a plan whose state has moved on.
 
-Such a plan is applied only if it would be the same after the foundation: its inputs are as they were, and it has read
-nothing of the account. Whatever fails here is done again in its turn, and fails there.
+Such a plan is applied only if it would be the same in its turn: its inputs are as they were, and it has read nothing of
+the account. Whatever fails here is done again in its turn, and fails there.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from threading import Event, Thread
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from threading import Event
 
 from stepladder.core.aws import Aws
-from stepladder.terraform import foundation, planning, saved_plan
+from stepladder.terraform import files, foundation, planning, saved_plan
+from stepladder.terraform.planning import Draft
 from stepladder.terraform.roots import Root
 from stepladder.terraform.runner import Runner, opened
-from stepladder.terraform.saved_plan import SavedPlan
+from stepladder.terraform.saved_plan import Inputs, SavedPlan
 
 _READ_NOTHING = frozenset({"aws_arn", "aws_caller_identity", "aws_iam_policy_document", "aws_partition", "aws_region"})
 """Data sources that say the same whatever is in the account."""
@@ -43,11 +46,24 @@ class EarlyRoot:
     saved: SavedPlan | None = None
 
     def install(self) -> None:
-        """Install providers and modules, and start the provider; raise nothing."""
+        """Install providers and modules, and start the provider; plan a first foundation. Raise nothing."""
         with contextlib.suppress(Exception), self._opened() as runner:
-            if not runner.held.died:  # the plan in its turn finds what that run left
-                with _provider_begun(runner):
+            if runner.held.died:  # the plan in its turn finds what that run left
+                return
+            installed = Event()
+            with ThreadPoolExecutor(2, thread_name_prefix="init") as pool:
+                inputs = pool.submit(self._first_inputs, runner)
+                pool.submit(_begin_provider, runner, installed)
+                try:
                     runner.install()
+                finally:
+                    installed.set()
+            made_from = inputs.result()
+            if made_from:
+                lock = files.sha256_file(self.at.lock_file)  # which `init` has just made
+                draft = planning.first(runner, replace(made_from, lock=lock), out=self.at.plan_file)
+                self.saved = _saved(self.at, draft)
+            else:
                 runner.start_provider()
 
     def made(self, resource_id: str) -> None:
@@ -78,6 +94,15 @@ class EarlyRoot:
         now = saved_plan.inputs_now(self.at, account=account, image_uri=image_uri, terraform_version=version)
         return None if saved_plan.differences(self.saved, now) else self.saved
 
+    def _first_inputs(self, runner: Runner) -> Inputs | None:
+        """Read what a first foundation is planned from; None for a root that has a state, or one that isn't on disk."""
+        at = self.at
+        if at.local_state.exists() or foundation.backend_of(at, self.aws) != "local":
+            return None
+        account = saved_plan.check_account(self.aws, at)
+        version = runner.terraform.version
+        return saved_plan.inputs_now(at, account=account, image_uri=None, terraform_version=version)
+
     @contextlib.contextmanager
     def _opened(self, image_uri: str | None = None) -> Iterator[Runner]:
         with opened(self.at, aws=self.aws, image_uri=image_uri, wait=0) as runner:
@@ -95,33 +120,28 @@ class EarlyRoot:
         return not self.over.is_set() and foundation.bucket_is_ours(self.at, self.aws)
 
 
-@contextlib.contextmanager
-def _provider_begun(runner: Runner) -> Iterator[None]:
-    """Start the provider as soon as the block's `init` has linked it, beside the checksums of a new lock file."""
-    ended = Event()
+def _begin_provider(runner: Runner, installed: Event) -> None:
+    """Start the provider as soon as `init` has linked it, beside the checksums of a new lock file.
 
-    def begin() -> None:
-        while not ended.wait(_LINK_POLL):
-            if runner.is_linked():
-                with contextlib.suppress(Exception):  # whoever needs it then finds why
-                    runner.start_provider()
-                return
-
-    thread = Thread(target=begin, name="provider")
-    if not runner.is_linked():  # another `init` may replace what an earlier one left
-        thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        if thread.ident:
-            thread.join()
+    One that was linked before may be replaced by that `init`.
+    """
+    if runner.is_linked():
+        return
+    while not installed.wait(_LINK_POLL):
+        if runner.is_linked():
+            runner.start_provider()
+            return
 
 
 def _planned(runner: Runner, aws: Aws, image_uri: str) -> SavedPlan | None:
     at = runner.at
     at.manifest.unlink(missing_ok=True)
     made = planning.draft(runner, aws, image_uri, out=at.plan_file, acting=False, import_existing=False, lock=False)
+    return _saved(at, made, image_uri)
+
+
+def _saved(at: Root, made: Draft, image_uri: str | None = None) -> SavedPlan | None:
+    """Save a plan that has read nothing of the account; delete any other."""
     if made.reads - _READ_NOTHING:
         at.plan_file.unlink(missing_ok=True)
         return None

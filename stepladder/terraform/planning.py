@@ -99,6 +99,17 @@ def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in 
             changed, watch = make()
             left = {change.address for change in watch.changes if change.action in {"create", "replace"}}
             needs_image = tuple(address for address in needs_image if address in left)
+    return _seen(inputs, backend, changed, watch, needs_image)
+
+
+def first(runner: Runner, inputs: Inputs, *, out: Path) -> Draft:
+    """Plan a root that has no state yet, beside its own `init`: without the lock of a state that nobody has."""
+    runner.at.manifest.unlink(missing_ok=True)
+    changed, watch = runner.plan(out, lock=False)
+    return _seen(inputs, "local", changed, watch)
+
+
+def _seen(inputs: Inputs, backend: str, changed: bool, watch: Watch, needs_image: tuple[str, ...] = ()) -> Draft:
     changes = tuple(change for change in watch.changes if change.action != "read")
     return Draft(inputs, backend, changed, changes, needs_image, frozenset(watch.reads))
 

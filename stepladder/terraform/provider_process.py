@@ -92,9 +92,15 @@ class _Provider:
         """Return what a command needs to use it."""
         return Attachment({"TF_REATTACH_PROVIDERS": self.reattach}, (self._hold,))
 
-    def end(self) -> None:
+    def let_go(self) -> None:
         """Let go of the provider: it ends, unless a Terraform that outlives us holds it still."""
-        os.close(self._hold)
+        if self._hold >= 0:
+            os.close(self._hold)
+            self._hold = -1
+
+    def end(self) -> None:
+        """Let go of the provider, and wait until it has ended."""
+        self.let_go()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._keeper.wait(_ENDING)
 
@@ -161,10 +167,13 @@ class SharedProviders:
             return next((seat for seat in seats if seat.busy.acquire(blocking=False)), None)
 
     def end(self) -> None:
-        """End all of them."""
-        for seats in self._seats.values():
-            for seat in seats:
-                seat.end()
+        """End all of them, side by side."""
+        all_seats = [seat for seats in self._seats.values() for seat in seats]
+        for seat in all_seats:
+            if seat.provider:
+                seat.provider.let_go()
+        for seat in all_seats:
+            seat.end()
 
 
 @contextlib.contextmanager

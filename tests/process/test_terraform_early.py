@@ -15,7 +15,7 @@ from fakes.terraform_harness import IMAGE, TerraformHarness, changes
 from stepladder import terraform
 from stepladder.core import run_scope
 from stepladder.core.errors import RefusedError
-from stepladder.terraform import file_lock, roots
+from stepladder.terraform import file_lock, foundation, roots
 from stepladder.terraform.early import EarlyRoot
 from stepladder.terraform.runner import Runner
 
@@ -134,13 +134,56 @@ def test_it_is_planned_when_the_foundation_has_made_the_bucket(beside: Beside) -
     assert beside.root.saved
 
 
-def test_a_foundation_that_was_installed_early_is_planned_without_another_init(beside: Beside) -> None:
-    settings, aws = beside.harness.settings, beside.harness.aws
-    at = roots.root(settings, "staging", "foundation")
-    EarlyRoot(at, aws, beside.over, beside.bucket).install()  # type: ignore[arg-type]
-    terraform.plan(settings, "staging", "foundation", aws=aws)  # type: ignore[arg-type]
-    assert beside.fake.verbs == ["init", "plan"]
-    assert str(at.local_state) in (at.snapshot_dir / "stepladder_override.tf").read_text()
+class First:
+    """A foundation without a state that is made ready early."""
+
+    def __init__(self, beside: Beside) -> None:
+        self.harness, self.fake = beside.harness, beside.fake
+        self.where = beside.harness.settings, "staging", "foundation"
+        self.at = roots.root(*self.where)
+        self.early = EarlyRoot(self.at, beside.harness.aws, beside.over, beside.bucket)  # type: ignore[arg-type]
+
+    def ensure(self) -> terraform.ApplyOutcome:
+        return terraform.ensure(*self.where, aws=self.harness.aws, early=self.early)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def first(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> First:
+    """Its state is in the bucket as soon as it was applied."""
+    monkeypatch.setattr(foundation, "state_exists", lambda _at, _aws: "apply" in beside.fake.verbs)
+    return First(beside)
+
+
+def test_a_first_foundation_is_planned_right_after_its_init(first: First) -> None:
+    first.early.install()
+    assert first.early.saved
+    assert first.fake.verbs == ["init", "plan"]
+    assert "-lock=false" in first.fake.calls[1]["argv"]
+    assert str(first.at.local_state) in (first.at.snapshot_dir / "stepladder_override.tf").read_text()
+    outcome = first.ensure()
+    assert (outcome.applied, outcome.plan_id) == (True, first.early.saved.id)
+    assert first.fake.verbs == ["init", "plan", "apply", "init"]
+
+
+def test_a_first_foundation_whose_code_changes_meanwhile_is_planned_again(first: First) -> None:
+    first.early.install()
+    (first.at.source_dir / "more.tf").write_text("# more")
+    assert first.ensure().applied
+    assert first.fake.verbs.count("plan") == 2
+
+
+def test_a_first_foundation_that_reads_the_account_is_planned_in_its_turn(first: First) -> None:
+    first.fake.plays("plan", changes(read("aws_iam_openid_connect_provider"), change("aws_x.y", "create")))
+    first.early.install()
+    assert (first.early.saved, first.at.plan_file.exists()) == (None, False)
+    assert first.ensure().applied
+
+
+def test_a_foundation_that_was_begun_is_planned_in_its_turn(first: First) -> None:
+    first.at.local_state.parent.mkdir(parents=True, exist_ok=True)
+    first.at.local_state.write_text("{}")
+    first.early.install()
+    assert first.fake.verbs == ["init"]
 
 
 def test_a_foundation_whose_state_has_moved_already_is_planned_there(beside: Beside) -> None:
