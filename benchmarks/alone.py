@@ -11,6 +11,7 @@ from pathlib import Path
 
 import progress
 from interrupts import end_by
+from measure import without_folders
 from tables import ROUNDS, Table
 
 from stepladder.core.console import Console
@@ -49,11 +50,8 @@ def main(name: str, rounds: int, output: Path) -> None:
                 print(json.dumps({"table": table.json()}), file=lines, flush=True)
             print(json.dumps({"versions": dict(getattr(module, "versions", dict)())}), file=lines, flush=True)
         except Exception as error:
-            print(
-                json.dumps({"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}),
-                file=lines,
-                flush=True,
-            )
+            words = without_folders(" ".join(str(error).split()))[:300]
+            print(json.dumps({"error": f"{type(error).__name__}: {words}"}), file=lines, flush=True)
             raise
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from injections import REASON, Injection
-from measure import Command
+from measure import Command, without_folders
 
 from localcloud import daemon
 
@@ -171,7 +171,7 @@ def _last(lines: Sequence[str], cause: str) -> str:
     errors = [line for line in named if re.search("error|exception", line, re.IGNORECASE)]
     line = next(iter([*errors, *reversed(named), *reversed(lines)]), "")
     line = re.sub(r"\S+@\S+ (?=\(process)", "somebody ", line)  # whose lock it is: neither a person nor a machine
-    return re.sub(r"(?<![\w:/])/(?:[\w.+-]+/)+", "", line)  # no folder of this machine
+    return without_folders(line)
 
 
 def _state(subject: Subject, before: str = "") -> State:

@@ -108,6 +108,11 @@ class PeakMemory:
                         self._most = max(self._most, int(found[1]))
 
 
+def without_folders(text: str) -> str:
+    """Return a text without this machine's folders: of each path, the last part is left."""
+    return re.sub(r"(?<![\w:/])/(?:[\w.+-]+/)+", "", text)
+
+
 def _processor() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ import progress  # noqa: E402
 from alone import print_tables  # noqa: E402
 from faulted import DEADLINE, GOOD, Outcome, Subject, heal, outcome  # noqa: E402
 from injections import INJECTIONS, Injection  # noqa: E402
-from measure import Command, environment  # noqa: E402
+from measure import Command, environment, without_folders  # noqa: E402
 from tables import Goal, Row, Table  # noqa: E402
 
 from localcloud import daemon  # noqa: E402
@@ -220,7 +219,7 @@ def _typed(command: Command) -> str:
     """Return a command as a person would type it, in one line, without the folders of programs."""
     argv = command.argv[2:] if command.argv[0] == "sh" else command.argv
     lines = [" ".join(line.split()) for line in " ".join(argv).replace("\\\n", " ").splitlines()]
-    return re.sub(r"(?<![\w:/])/(?:[\w.+-]+/)+", "", "; ".join(line for line in lines if line))
+    return without_folders("; ".join(line for line in lines if line))
 
 
 if __name__ == "__main__":

@@ -48,9 +48,9 @@ def test_a_part_leaves_its_tables_and_the_versions_of_what_it_measured(part):
 
 
 def test_a_part_that_fails_leaves_what_it_had_and_a_missed_goal(part):
-    ended, tables, _ = part(f"{TABLE}    raise RuntimeError('no engine')\n")
+    ended, tables, _ = part(f"{TABLE}    raise RuntimeError('/home/me/bin/docker: no engine')\n")
     assert [table.name for table in tables] == ["kept", "made_up_part-failed"]
-    assert ended.error == "RuntimeError: no engine"
+    assert ended.error == "RuntimeError: docker: no engine"
     assert "no engine" in tables[1].text()
     assert any(goal.missed for goal in tables[1].goals)
 
