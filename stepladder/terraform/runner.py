@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import threading
@@ -25,6 +24,7 @@ from stepladder.terraform import (
     file_lock,
     files,
     initialised,
+    plugin_cache,
     provider_process,
     providers,
     reference_errors,
@@ -94,14 +94,14 @@ class Runner:
         args = ["init", "-json", "-input=false", "-reconfigure"]
         args += {"s3": [f"-backend-config={self.at.backend}"], NO_BACKEND: ["-backend=false"]}.get(backend, [])
         if initialised.differs_in_backend(noted, wanted):  # providers and modules are there, and were compared
-            with self._cache_locked():
+            with plugin_cache.locked(self.source.cache, self.cancelled):
                 self.run(args, timeout=INIT_DEADLINE, shared=True)
             initialised.restore_lock_file(self.at)
             initialised.note(self.at, self._wanted())
             return
         if in_ci() and self.at.lock_file.is_file():
             args.append("-lockfile=readonly")
-        with self._cache_locked():
+        with plugin_cache.locked(self.source.cache, self.cancelled):
             self.run(args, timeout=INIT_DEADLINE, hint=self._init_hint())
         self.notes += initialised.keep_lock_file(self.at, self.source)
         initialised.note(self.at, self._wanted())
@@ -261,16 +261,6 @@ class Runner:
 
     def _wanted(self) -> dict[str, str]:
         return initialised.stamp(self.at, self.terraform, self.source, self.backend)
-
-    @contextlib.contextmanager
-    def _cache_locked(self) -> Iterator[None]:
-        """Let one `init` at a time use a plugin cache (hashicorp/terraform#31964: concurrent ones corrupt it)."""
-        if not self.source.cache:
-            yield
-            return
-        with (self.source.cache / ".stepladder.lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
     def _init_hint(self) -> str:
         where = {

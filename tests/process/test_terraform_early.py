@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from pathlib import Path
 from threading import Event, Thread
@@ -15,7 +16,7 @@ from fakes.terraform_harness import IMAGE, TerraformHarness, changes
 from stepladder import terraform
 from stepladder.core import run_scope
 from stepladder.core.errors import RefusedError
-from stepladder.terraform import file_lock, foundation, roots
+from stepladder.terraform import file_lock, foundation, providers, roots
 from stepladder.terraform.early import EarlyRoot
 from stepladder.terraform.runner import Runner
 
@@ -235,6 +236,28 @@ def test_a_provider_that_cant_begin_beside_init_is_silent(
     beside.root.install()
     assert seen.exists()
     assert tracebacks == []
+
+
+def test_who_waits_for_a_plugin_cache_ends_when_nobody_wants_its_providers(
+    beside: Beside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another project's `init` may download for minutes."""
+    monkeypatch.setenv("TF_PLUGIN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("TF_CLI_CONFIG_FILE", "TERRAFORM_CONFIG", providers.VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(providers, "_discovered", lambda *_: None)
+    (tmp_path / "cache").mkdir()
+    with (tmp_path / "cache" / ".stepladder.lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        thread = Thread(target=beside.root.install, daemon=True)
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive(), "it waits for the other"
+        beside.over.set()
+        thread.join(20)
+        assert not thread.is_alive()
+    assert "init" not in beside.fake.verbs
 
 
 def test_without_a_bucket_of_the_account_nothing_is_planned(beside: Beside) -> None:
