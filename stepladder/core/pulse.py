@@ -11,7 +11,7 @@ BEAT = 30.0  # seconds between two lines of a step
 _TURN = 1.0  # seconds between two looks
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Entry:
     say: Callable[[], None]
     due: float

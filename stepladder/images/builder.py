@@ -32,7 +32,7 @@ def _silent(_text: str) -> None:
     pass
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class BuildJob:
     """One image to be made: from which inputs, under which tag, and where it goes.
 

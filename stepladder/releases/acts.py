@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from stepladder.releases.release import ReleaseTarget
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Acts:
     """The acts of one deploy, under what was decided: `mode` of the infrastructure, `force`, the image it is bound to.
 

@@ -21,6 +21,11 @@ def has_wildcards(pattern: str) -> bool:
 @lru_cache(maxsize=512)
 def compiled(pattern: str) -> re.Pattern[str]:
     """Return what a pattern matches: `*` and `?` stay within one folder. Raises `BadPatternError`."""
+    return re.compile(translated(pattern), re.DOTALL)
+
+
+def translated(pattern: str) -> str:
+    """Return the regular expression of a pattern. Raises `BadPatternError`."""
     out, at = "", 0
     while at < len(pattern):
         char = pattern[at]
@@ -34,7 +39,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
         else:
             letter, at = _letter(pattern, at)
             out += re.escape(letter)
-    return re.compile(out, re.DOTALL)
+    return out
 
 
 def _class(pattern: str, at: int) -> tuple[str, int]:

@@ -151,7 +151,7 @@ def _rule(line: str, where: str) -> tuple[str, bool] | None:
 
 
 def _check(pattern: str) -> None:
-    go_match.compiled(pattern)
+    go_match.translated(pattern)
     _pattern(pattern)
     if "[:" in pattern:  # a class of letters by name: Docker's pattern and its check read it in two ways
         raise go_match.BadPatternError(pattern)
