@@ -6,11 +6,11 @@ Read without running anything. Names that a file makes only when it runs can't b
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from stepladder.core.similar import did_you_mean
+from stepladder.images.context import python_tree
 
 _MAKERS = frozenset({"globals", "vars", "locals", "exec", "eval", "setattr"})
 _LISTED = 5
@@ -19,9 +19,7 @@ _LISTED = 5
 def names_of(source: bytes) -> frozenset[str] | None:
     """Return the names that a module has once it is imported; None when that can't be read from its text."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
+        tree = python_tree.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     names = set[str]()

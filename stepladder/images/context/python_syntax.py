@@ -17,6 +17,7 @@ from pathlib import Path
 
 from stepladder.core import interpreters, process
 from stepladder.core.errors import BadInputError, StepladderError
+from stepladder.images.context import python_tree
 from stepladder.images.context.files import Entry
 
 Problems = dict[str, tuple[int, str]]
@@ -96,7 +97,7 @@ def _by_this_machine(files: Mapping[str, Path], version: tuple[int, ...] | None)
         for path, source in files.items():
             try:
                 if version:
-                    ast.parse(source.read_bytes(), path, feature_version=(version[0], version[1]))
+                    python_tree.parse(source.read_bytes(), path, (version[0], version[1]))
                 compile(source.read_bytes(), path, "exec", dont_inherit=True)
             except SyntaxError as error:
                 problems[path] = (error.lineno or 1, error.msg or "invalid syntax")
@@ -180,9 +181,7 @@ def _files_of(name: str, base: str, files: Mapping[str, Path]) -> list[str]:
 def imports(source: bytes, path: str) -> list[str]:
     """Return the names that a file imports whatever happens: those at its top, not in `if`, `try` or a function."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            body = ast.parse(source).body
+        body = python_tree.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     package = posixpath.dirname(path).split("/") if "/" in path else []
