@@ -51,10 +51,10 @@ def repeated(path: Path) -> tuple[str, ...]:
 
 @cache  # a command reads the settings once for each environment
 def _repeated_in(content: str) -> tuple[tuple[int, str], ...]:
-    from invoke.util import yaml
+    import yaml
 
     try:
-        return tuple(_repeated(yaml.compose(content, Loader=yaml.SafeLoader), set()))
+        return tuple(_repeated(yaml.compose(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), set()))
     except (RecursionError, yaml.YAMLError):
         return ()
 
