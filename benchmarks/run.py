@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import record
 from interrupts import end_by
@@ -92,7 +93,7 @@ def measured(name: str, rounds: int) -> tuple[record.Part, list[Table], Mapping[
         output = folder / "tables"
         output.touch()
         error = ended(name, rounds, output)
-        lines = [json.loads(line) for line in output.read_text().splitlines()]
+        lines = written(output)
     tables = [Table.from_json(line["table"]) for line in lines if "table" in line]
     versions = {key: value for line in lines for key, value in line.get("versions", {}).items()}
     if error:
@@ -127,8 +128,13 @@ def ended(name: str, rounds: int, output: Path) -> str:
     finally:
         kill_session(child.pid)
         child.wait()
-    last = [json.loads(line).get("error") for line in output.read_text().splitlines()]
-    return "" if not child.returncode else next(filter(None, last), f"exit code {child.returncode}")
+    errors = [line["error"] for line in written(output) if "error" in line]
+    return "" if not child.returncode else next(iter(errors), f"exit code {child.returncode}")
+
+
+def written(output: Path) -> list[dict[str, Any]]:
+    """Return what a module has written; the last line of one that was killed may have no end."""
+    return [json.loads(line) for line in output.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
 def kill_session(leader: int) -> None:

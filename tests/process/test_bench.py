@@ -55,6 +55,15 @@ def test_a_part_that_fails_leaves_what_it_had_and_a_missed_goal(part):
     assert any(goal.missed for goal in tables[1].goals)
 
 
+def test_a_part_that_is_killed_while_it_writes_a_table_leaves_those_before(part):
+    ended, tables, _ = part(
+        f"{TABLE}    import os, sys\n    print('{{\"table\": {{', end='', file=open(sys.argv[3], 'a'), flush=True)\n"
+        f"    os.kill(os.getpid(), 9)\n"
+    )
+    assert [table.name for table in tables] == ["kept", "made_up_part-failed"]
+    assert ended.error == "exit code -9"
+
+
 @pytest.mark.parametrize("only", ["nonsense", "commands,nonsense", ",", "commands,"])
 def test_what_is_no_part_measures_nothing(only):
     argv = [sys.executable, str(ROOT / "benchmarks" / "run.py"), "--only", only]
