@@ -16,10 +16,8 @@ from projects import new, tool
 
 WAYS = (("layers", "process"), ("layers", "container"), ("docker", "container"))
 """Builder, and what runs functions. A process runs only what the layers builder makes for this machine's Python."""
-
-
-_REST = 1.0
-"""Seconds before each run, in which what the run before left to the cloud and the engine ends."""
+REST = 1.0
+"""Seconds before each run, in which what came before it ends: at the cloud, the engine and the disk."""
 
 
 class UnverifiedError(Exception):
@@ -66,7 +64,7 @@ class Contender:
         if change:
             self.change()
         before = self.live()
-        time.sleep(_REST)
+        time.sleep(REST)
         self.site.cloud.request("calls", "DELETE")
         run = self.command.run()
         calls = len(self.site.cloud.request("calls")["calls"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import progress
-from contenders import project
+from contenders import REST, project
 from peers import Engine, NotRunnableError, Peer, running
 from peers.cdk import CdkDeploy
 from peers.chalice import Chalice
@@ -30,13 +31,16 @@ def first_table(work: Path, engine: Engine, rounds: int, firsts: Sequence[float]
         folder = work / f"first-{number}"
         folder.mkdir()
         with running(folder, engine) as site:
-            own.append(project(site, site.work / "project", "layers", "process").deploy.run().seconds)
+            deploy = project(site, site.work / "project", "layers", "process").deploy
+            time.sleep(REST)
+            own.append(deploy.run().seconds)
             for kind in DEPLOYMENTS:
                 peer = kind()
                 try:
                     peer.install(site)
                     peer.settle_in(site)
                     names[kind] = f"{peer.name} {peer.version}"
+                    time.sleep(REST)
                     peers[kind].append(sum(command.run().seconds for command in peer.first()))
                     peer.live()
                 except (NotRunnableError, RuntimeError) as error:
@@ -62,6 +66,7 @@ def first_table(work: Path, engine: Engine, rounds: int, firsts: Sequence[float]
         "cdk's includes `cdk bootstrap`. The buckets and repositories that sam and osls need are made before.",
         "The base image is in the registry before all of them, so no first push carries it.",
         "CloudFormation costs nothing in the local cloud.",
+        "Each run begins a second after what came before it: the installation, or another tool's deployment.",
         "All tools of Python have their byte code. After a bare `uv sync` stepladder's first command makes it, once.",
     ]
     if firsts:
