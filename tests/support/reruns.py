@@ -7,7 +7,9 @@ Without pytest's cache, which keeps their names, a marked test is as any other.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,16 @@ class Reruns:
         self._marked: dict[str, str] = {}  # test: why it is marked
         self._failed: set[str] = set()
 
+    @functools.cached_property
+    def _wanted(self) -> frozenset[str]:
+        """The tests that are to be run again."""
+        return frozenset(self._cache.get(_CACHE, []) if self._again and self._cache else ())
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Read only the files of what is run again: to read all takes as long as many a test."""
+        files = {self._config.rootpath / test.partition("::")[0] for test in self._wanted}
+        return True if self._again and collection_path.is_file() and collection_path not in files else None
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         for item in items:
@@ -44,9 +56,8 @@ class Reruns:
             if why := _why(item, MARK):
                 item.user_properties.append((_REASON, why))
         if self._again:
-            wanted = set(self._cache.get(_CACHE, [])) if self._cache else set()
-            kept = [item for item in items if item.nodeid in wanted]
-            config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in wanted])
+            kept = [item for item in items if item.nodeid in self._wanted]
+            config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in self._wanted])
             items[:] = kept
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
