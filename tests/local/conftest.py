@@ -34,12 +34,8 @@ def frameworks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def slow_updates(functions: Functions) -> Iterator[None]:
     """Let Pending and InProgress last a second: long enough to be met on a busy machine."""
-    if not functions.cloud.own:  # AWS takes its time by itself
+    with functions.unsettled(1.0):
         yield
-        return
-    functions.order("settle", seconds=1.0)
-    yield
-    functions.order("settle", seconds=0.06)
 
 
 @pytest.fixture

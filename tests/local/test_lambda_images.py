@@ -184,9 +184,8 @@ def test_an_image_deleted_during_an_update_fails_the_update(functions: Any, repo
     first = functions.image(repository, {"var/task/app.py": APP})
     name = functions.create_image(first)
     second = functions.image(repository, {"var/task/app.py": APP.replace("one", "gone")})
-    functions.order("settle", seconds=1.0)
-    functions.client.update_function_code(FunctionName=name, ImageUri=second)
-    functions.order("settle", seconds=0.06)
+    with functions.unsettled(1.0):
+        functions.client.update_function_code(FunctionName=name, ImageUri=second)
     digest = {"imageDigest": second.partition("@")[2]}
     functions.cloud.client("ecr").batch_delete_image(repositoryName=repository, imageIds=[digest])
     config = functions.wait(name)

@@ -10,7 +10,7 @@ import io
 import json
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +19,7 @@ import cloud_images
 import roles
 from asking import until
 
+from localcloud.services.lambda_.service import SETTLE_SECONDS
 from stepladder.core.image_facts import machine
 
 HELLO = "def handler(event, context):\n    return {'hello': event, 'version': context.function_version}\n"
@@ -121,6 +122,18 @@ class Functions:
     def order(self, page: str, **order: Any) -> dict[str, Any]:
         """Ask the Lambda service what AWS offers no way to ask."""
         return self.cloud.info.request(f"lambda/{page}", "POST", order)
+
+    @contextlib.contextmanager
+    def unsettled(self, seconds: float = 60.0) -> Iterator[None]:
+        """Let what is created or updated meanwhile stay Pending or InProgress for so long; AWS takes its own time."""
+        if not self.cloud.own:
+            yield
+            return
+        self.order("settle", seconds=seconds)
+        try:
+            yield
+        finally:
+            self.order("settle", seconds=SETTLE_SECONDS)
 
     def repository(self) -> str:
         name = f"repo-{uuid4().hex[:8]}"

@@ -30,10 +30,10 @@ PLACEHOLDER = re.compile(r"<([A-Za-z_0-9-]+(?::[a-z]+\(\d+\)|:\d+|_\d+[a-z]*)?)>
 Scenario = Callable[[Any], None]
 
 
-def load() -> dict[str, dict[str, Any]]:
-    """Return all recordings that have a scenario: name -> date and answers."""
+def load(files: str = "*.json") -> dict[str, dict[str, Any]]:
+    """Return the recordings of these files that have a scenario: name -> date and answers."""
     every: dict[str, dict[str, Any]] = {}
-    for path in sorted(DATA.glob("*.json")):
+    for path in sorted(DATA.glob(files)):
         every |= json.loads(path.read_text())
     return every
 

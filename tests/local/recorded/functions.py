@@ -116,7 +116,8 @@ def location(r: Recorder, label: str, kind: str) -> None:
     s3, bucket = r.cloud.client("s3"), r.bucket()
     name = r.create(label, Code=code("def handler(event, context):\n    return 1\n"))
     r.see("get-function-response", "get_function", FunctionName=name)
-    r.see("update-function-response", "update_function_code", FunctionName=name, **code(VERSION))
+    with r.functions.unsettled():
+        r.see("update-function-response", "update_function_code", FunctionName=name, **code(VERSION))
     r.see("get-function-response-updated", "get_function", FunctionName=name)
 
 
@@ -237,22 +238,19 @@ def invalid_invoke(r: Recorder) -> None:
 @scenario(f"{FUNCTION}lambda_concurrent_code_updates")
 def concurrent_code(r: Recorder) -> None:
     name = r.create("create-function-response", Handler="handler.handler")
-    r.functions.order("settle", seconds=1.0)
-    r.ask("update_function_code", FunctionName=name, ZipFile=r.functions.zip(VERSION))
+    with r.functions.unsettled():
+        r.ask("update_function_code", FunctionName=name, ZipFile=r.functions.zip(VERSION))
     r.see("update-during-in-progress-update-exc", "update_function_code", FunctionName=name, ZipFile=r.functions.zip())
-    r.functions.order("settle", seconds=0.06)
 
 
 @scenario(f"{FUNCTION}lambda_concurrent_config_updates")
 def concurrent_configuration(r: Recorder) -> None:
     name = r.furnish("create-function-response")
-    r.functions.order("settle", seconds=1.0)
-    for label, value in {"": "TEST1", "update-during-in-progress-update-exc": "TEST2"}.items():
-        change = {"FunctionName": name, "Environment": {"Variables": {"TEST": value}}}
-        answer = r.ask("update_function_configuration", **change)
-        if label:
-            r.answers[label] = answer
-    r.functions.order("settle", seconds=0.06)
+    change = {"FunctionName": name, "Environment": {"Variables": {"TEST": "TEST1"}}}
+    with r.functions.unsettled():
+        r.ask("update_function_configuration", **change)
+    change["Environment"] = {"Variables": {"TEST": "TEST2"}}
+    r.see("update-during-in-progress-update-exc", "update_function_configuration", **change)
 
 
 @scenario("TestPartialARNMatching::test_update_function_configuration_full_arn")

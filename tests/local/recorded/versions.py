@@ -57,7 +57,8 @@ def with_update(r: Recorder) -> None:
     name = r.create("create_response")
     r.see("get_function_result", "get_function", FunctionName=name)
     change = {"FunctionName": name, "ZipFile": r.functions.zip(VERSION), "Publish": True}
-    r.see("update_function_code_result", "update_function_code", **change)
+    with r.functions.unsettled():
+        r.see("update_function_code_result", "update_function_code", **change)
     r.see("get_function_version_result", "get_function", FunctionName=name, Qualifier="1")
     r.see("get_function_latest_result", "get_function", FunctionName=name, Qualifier="$LATEST")
 

@@ -48,12 +48,13 @@ def install(
                 "function"
             )
         check_left(function, count)
+        began = time.time()
         function.provisioned[qualifier] = {
             "RequestedProvisionedConcurrentExecutions": count,
             "LastModified": now(),
-            _DUE: time.time() + service.settle_seconds,
+            _DUE: began + service.settle_seconds,
         }
-        return _written(function.provisioned[qualifier], time.time())
+        return _written(function.provisioned[qualifier], began)
 
     @action("GetProvisionedConcurrencyConfig")
     def get(function: Function, qualifier: str, _params: dict[str, Any]) -> dict[str, Any]:
