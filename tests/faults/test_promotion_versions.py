@@ -300,14 +300,19 @@ class TestAlarms:
         assert "AlarmFiredError" in marked(baking).why
 
 
-def test_a_hook_that_never_answers_is_not_waited_for_for_ever(make_project, before, unique, cloud):
+def test_a_hook_that_never_answers_is_not_waited_for_for_ever(make_project, before, unique, cloud, eventually):
     plain = make_project("plain")
     plain.ship(unique(GOOD))
     was = before(plain)
     action = "PutLifecycleEventHookExecutionStatus"
     cloud.faults({"service": "codedeploy", "action": action, "kind": "access_denied", "count": 0})
-    ended = plain.promote()
+    promotion = plain.in_background()
+    eventually(lambda: cloud.hits() > 0)
+    cloud.speed(5000)  # the hook has an hour
+    eventually(lambda: plain.active_deployments() == [])
+    cloud.speed(200)
     cloud.faults()
+    ended = promotion.result()
     assert ended.code == 4, ended.message
     was.check_unmoved()
 
