@@ -48,6 +48,8 @@ FIRST = ("tests/docker", "tests/e2e", "tests/terraform", "tests/faults", "tests/
 
 Their files take turns: those of `tests/faults` wait for clocks while Terraform takes the processors.
 """
+SHARED = pytest.StashKey[RunningCloud]()
+"""Where the configuration keeps a worker's cloud, once a test has asked for one."""
 CREDENTIALS = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
 needs.remember_ci()
 for name in [name for name in os.environ if name.startswith(ALIEN) and name != "AWS_CA_BUNDLE"]:
@@ -149,7 +151,17 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[RunningCloud | ContractClo
             there.clean()
         return
     with daemon.running(environ={"STEPLADDER_LAUNCHER": "process"}) as info:  # containers: tests/docker
-        yield RunningCloud(info)
+        request.config.stash[SHARED] = RunningCloud(info)
+        yield request.config.stash[SHARED]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cloud_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave the next file a cloud in which no call fails and time is real, whatever a test that failed has left."""
+    yield
+    if shared := request.config.stash.get(SHARED, None):
+        shared.faults()
+        shared.speed(1)
 
 
 @pytest.fixture(scope="session")

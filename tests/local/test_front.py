@@ -88,9 +88,9 @@ def test_metadata_keys_keep_their_underscores_and_heads_their_length(cloud: Any)
 
 
 def test_each_twelve_digit_access_key_is_an_account_of_its_own(cloud: Any) -> None:
-    cloud.client("sqs", account="111111111111").create_queue(QueueName="mine")
+    cloud.client("sqs", account="111111111111").create_queue(QueueName="front-mine")
     assert cloud.client("sts", account="111111111111").get_caller_identity()["Account"] == "111111111111"
-    assert "QueueUrls" not in cloud.client("sqs", account="222222222222").list_queues()
+    assert "QueueUrls" not in cloud.client("sqs", account="222222222222").list_queues(QueueNamePrefix="front-mine")
 
 
 @pytest.mark.parametrize(
