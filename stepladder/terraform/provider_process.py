@@ -92,9 +92,14 @@ class _Provider:
         """Return what a command needs to use it."""
         return Attachment({"TF_REATTACH_PROVIDERS": self.reattach}, (self._hold,))
 
+    @property
+    def is_let_go(self) -> bool:
+        """Say whether it ends, or has ended."""
+        return self._hold < 0
+
     def let_go(self) -> None:
         """Let go of the provider: it ends, unless a Terraform that outlives us holds it still."""
-        if self._hold >= 0:
+        if not self.is_let_go:
             os.close(self._hold)
             self._hold = -1
 
@@ -116,7 +121,8 @@ class _Seat:
     def provider_of(self, executable: Path, env: Mapping[str, str]) -> _Provider | None:
         """Return the provider, which is started if need be; None for one that doesn't run."""
         wanted = (executable, env)
-        if self.provider and (self.provider.executable, self.provider.env) != wanted:  # its credentials were renewed
+        held = self.provider
+        if held and (held.is_let_go or (held.executable, held.env) != wanted):  # its credentials were renewed
             self.end()
         if self.provider is None and self._failed != wanted:
             made = _Provider(executable, env)
@@ -166,14 +172,23 @@ class SharedProviders:
             seats = self._seats.setdefault(key, tuple(_Seat() for _ in range(_AT_MOST)))
             return next((seat for seat in seats if seat.busy.acquire(blocking=False)), None)
 
+    def let_go(self) -> None:
+        """Let go of those that no command uses; whoever needs one after that gets a new one."""
+        for seat in self._seats_made():
+            if seat.busy.acquire(blocking=False):
+                if seat.provider:
+                    seat.provider.let_go()
+                seat.busy.release()
+
     def end(self) -> None:
         """End all of them, side by side."""
-        all_seats = [seat for seats in self._seats.values() for seat in seats]
-        for seat in all_seats:
-            if seat.provider:
-                seat.provider.let_go()
-        for seat in all_seats:
+        self.let_go()
+        for seat in self._seats_made():
             seat.end()
+
+    def _taken(self) -> list[_Seat]:
+        with self._lock:
+            return [seat for seats in self._seats.values() for seat in seats]
 
 
 @contextlib.contextmanager
@@ -190,6 +205,13 @@ def attached(at: Root, distribution: Distribution, env: Mapping[str, str | None]
     key = (distribution.registry, where.account, where.region, where.role_arn)
     with scope.the(SharedProviders).attached(key, executable, variables) as attachment:
         yield attachment
+
+
+def let_go() -> None:
+    """Let the run's providers end beside what comes now, when no more Terraform is to be expected."""
+    scope = run_scope.current()
+    if scope:
+        scope.the(SharedProviders).let_go()
 
 
 def installed(at: Root, distribution: Distribution) -> Path | None:

@@ -119,6 +119,21 @@ def test_a_provider_that_cant_be_begun_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["project"]
 
 
+def test_one_that_is_let_go_ends_at_once_and_is_begun_anew_where_it_is_needed(at: Root) -> None:
+    with run_scope.opened():
+        with provider_process.attached(at, TERRAFORM, {}) as attachment:
+            used = json.loads(attachment.env["TF_REATTACH_PROVIDERS"])["pid"]
+            provider_process.let_go()
+            assert attached_to(at)["pid"] != used, "a command uses the first"
+            assert lives(used)
+        provider_process.let_go()
+        asking.until(functools.partial(lives, used), operator.not_)
+        anew = attached_to(at)["pid"]
+        assert lives(anew)
+        assert anew != used
+    assert not lives(anew)
+
+
 def test_outside_of_a_command_there_is_none_to_share(at: Root) -> None:
     assert attached_to(at) == {}
 
