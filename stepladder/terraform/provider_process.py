@@ -186,7 +186,7 @@ class SharedProviders:
         for seat in self._seats_made():
             seat.end()
 
-    def _taken(self) -> list[_Seat]:
+    def _seats_made(self) -> list[_Seat]:
         with self._lock:
             return [seat for seats in self._seats.values() for seat in seats]
 
