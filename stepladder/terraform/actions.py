@@ -241,7 +241,7 @@ def _plan(  # noqa: PLR0913 - as planning.draft
         lock=lock,
         lock_timeout=lock_timeout,
     )
-    return made.save(at, image_uri, images)
+    return saved_plan.save(made.made(at, image_uri, images))
 
 
 def _left_behind(runner: Runner, aws: Aws, saved: SavedPlan, error: TerraformError) -> bool:

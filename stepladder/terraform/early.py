@@ -5,8 +5,9 @@ that. The state of a first deployment's service lies in a bucket that the founda
 soon as the bucket is there, while the rest of the foundation is made. Both go without the state's lock, since nobody
 acts on the plan before its apply takes that, and Terraform refuses to apply a plan whose state has moved on.
 
-Such a plan is applied only if it would be the same in its turn: its inputs are as they were, and it has read nothing of
-the account. Whatever fails here is done again in its turn, and fails there.
+Such a plan is applied only if it would be the same in its turn: its inputs are as they were, it has read nothing of
+the account, and a first foundation still has no state. Until then it has no manifest, so that no other command applies
+what a refused deployment has planned. Whatever fails here is done again in its turn, and fails there.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class EarlyRoot:
             if made_from:
                 lock = files.sha256_file(self.at.lock_file)  # which `init` has just made
                 draft = planning.first(runner, replace(made_from, lock=lock), out=self.at.plan_file)
-                self.saved = _saved(self.at, draft)
+                self.saved = _unsaved(self.at, draft)
             else:
                 runner.start_provider()
 
@@ -88,20 +89,26 @@ class EarlyRoot:
         runner.notes += self.notes
         if self.saved is None or runner.held.died:
             return None
+        if self.saved.backend == "local" and not self._is_first():  # another run has begun it meanwhile
+            return None
         account = saved_plan.check_account(self.aws, self.at)
         planning.ready(runner, self.aws, self.saved.backend, acting=True)
         version = runner.terraform.version
         now = saved_plan.inputs_now(self.at, account=account, image_uri=image_uri, terraform_version=version)
-        return None if saved_plan.differences(self.saved, now) else self.saved
+        return None if saved_plan.differences(self.saved, now) else saved_plan.save(self.saved)
 
     def _first_inputs(self, runner: Runner) -> Inputs | None:
-        """Read what a first foundation is planned from; None for a root that has a state, or one that isn't on disk."""
+        """Read what a first foundation is planned from; None for any other root, or beside a saved plan."""
         at = self.at
-        if at.local_state.exists() or foundation.backend_of(at, self.aws) != "local":
+        if at.manifest.exists() or not self._is_first():
             return None
         account = saved_plan.check_account(self.aws, at)
         version = runner.terraform.version
         return saved_plan.inputs_now(at, account=account, image_uri=None, terraform_version=version)
+
+    def _is_first(self) -> bool:
+        """Say whether this is a foundation that has no state yet, neither on disk nor in its bucket."""
+        return not self.at.local_state.exists() and foundation.backend_of(self.at, self.aws) == "local"
 
     @contextlib.contextmanager
     def _opened(self, image_uri: str | None = None) -> Iterator[Runner]:
@@ -137,12 +144,12 @@ def _planned(runner: Runner, aws: Aws, image_uri: str) -> SavedPlan | None:
     at = runner.at
     at.manifest.unlink(missing_ok=True)
     made = planning.draft(runner, aws, image_uri, out=at.plan_file, acting=False, import_existing=False, lock=False)
-    return _saved(at, made, image_uri)
+    return _unsaved(at, made, image_uri)
 
 
-def _saved(at: Root, made: Draft, image_uri: str | None = None) -> SavedPlan | None:
-    """Save a plan that has read nothing of the account; delete any other."""
+def _unsaved(at: Root, made: Draft, image_uri: str | None = None) -> SavedPlan | None:
+    """Return a plan that has read nothing of the account; delete any other."""
     if made.reads - _READ_NOTHING:
         at.plan_file.unlink(missing_ok=True)
         return None
-    return made.save(at, image_uri)
+    return made.made(at, image_uri)

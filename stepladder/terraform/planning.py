@@ -39,9 +39,9 @@ class Draft:
     needs_image: tuple[str, ...] = ()
     reads: frozenset[str] = frozenset()
 
-    def save(self, at: Root, image_uri: str | None, images: Mapping[str, str] = roots.NO_IMAGES) -> SavedPlan:
-        """Write the manifest of the root's plan file, which this is the draft of."""
-        return saved_plan.save(
+    def made(self, at: Root, image_uri: str | None, images: Mapping[str, str] = roots.NO_IMAGES) -> SavedPlan:
+        """Return the plan in the root's plan file, which this is the draft of."""
+        return saved_plan.made(
             at,
             self.inputs,
             backend=self.backend,
@@ -103,8 +103,8 @@ def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in 
 
 
 def first(runner: Runner, inputs: Inputs, *, out: Path) -> Draft:
-    """Plan a root that has no state yet, beside its own `init`: without the lock of a state that nobody has."""
-    runner.at.manifest.unlink(missing_ok=True)
+    """Plan a root that has no state yet, right after its `init`: without the lock of a state that nobody has."""
+    runner.prepare(backend="local")  # an `init` of an earlier run is not repeated, and may have been for another state
     changed, watch = runner.plan(out, lock=False)
     return _seen(inputs, "local", changed, watch)
 

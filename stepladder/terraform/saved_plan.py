@@ -145,7 +145,7 @@ def inputs_now(
     )
 
 
-def save(
+def made(
     at: Root,
     inputs: Inputs,
     *,
@@ -156,8 +156,8 @@ def save(
     images: Mapping[str, str] = roots.NO_IMAGES,
     needs_image: tuple[str, ...] = (),
 ) -> SavedPlan:
-    """Write the manifest of the plan file that was just made."""
-    saved = SavedPlan(
+    """Return the plan whose file was just made. No other command finds it before it is saved."""
+    return SavedPlan(
         at=at,
         inputs=inputs,
         plan_sha256=files.sha256_file(at.plan_file),
@@ -169,7 +169,11 @@ def save(
         needs_image=needs_image,
         images=images,
     )
-    files.write_json(at.manifest, saved.manifest(), mode=0o600)
+
+
+def save(saved: SavedPlan) -> SavedPlan:
+    """Write the plan's manifest: `load` finds it from then on. Return the plan."""
+    files.write_json(saved.at.manifest, saved.manifest(), mode=0o600)
     return saved
 
 

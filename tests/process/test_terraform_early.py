@@ -103,7 +103,7 @@ def test_an_early_plan_that_read_what_may_change_is_made_again(
 ) -> None:
     beside.fake.plays("plan", changes(*map(read, kinds), change("aws_x.y", "create")))
     beside.run()
-    assert beside.harness.at.manifest.exists() == (plans == 1)
+    assert beside.harness.at.plan_file.exists() == (plans == 1)
     assert beside.ensure().applied
     assert beside.fake.verbs.count("plan") == plans
 
@@ -185,6 +185,41 @@ def test_a_foundation_that_was_begun_is_planned_in_its_turn(first: First) -> Non
     first.at.local_state.write_text("{}")
     first.early.install()
     assert first.fake.verbs == ["init"]
+
+
+def test_a_first_foundation_is_planned_for_a_state_on_disk_whatever_was_initialised_before(first: First) -> None:
+    terraform.plan(*first.where, aws=first.harness.aws)  # type: ignore[arg-type]
+    first.at.manifest.unlink()
+    first.early.install()
+    assert first.early.saved
+    assert first.fake.verbs == ["init", "plan", "plan"]
+    assert "stepladder_override.tf" in first.fake.calls[2]["files"]
+
+
+def test_what_a_refused_deployment_has_planned_is_applied_by_nothing_else(first: First) -> None:
+    first.early.install()
+    with pytest.raises(RefusedError, match="there is no saved plan of staging/foundation"):
+        terraform.apply(*first.where, aws=first.harness.aws)  # type: ignore[arg-type]
+
+
+def test_a_plan_that_a_person_has_saved_outlives_a_refused_deployment(first: First) -> None:
+    saved, _ = terraform.plan(*first.where, aws=first.harness.aws)  # type: ignore[arg-type]
+    first.early.install()
+    assert terraform.apply(*first.where, aws=first.harness.aws).plan_id == saved.id  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("where", ["disk", "bucket"])
+def test_a_first_foundation_that_another_run_begins_meanwhile_is_planned_again(
+    first: First, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    first.early.install()
+    if where == "disk":
+        first.at.local_state.write_text("{}")
+    else:
+        monkeypatch.setattr(foundation, "state_exists", lambda _at, _aws: True)
+    assert first.ensure().applied
+    assert first.fake.verbs.count("plan") == 2
+    assert "stepladder_override.tf" not in first.fake.calls[-1]["files"], "its state is in the bucket"
 
 
 def test_a_foundation_whose_state_has_moved_already_is_planned_there(beside: Beside) -> None:

@@ -125,7 +125,9 @@ def test_the_hint_under_a_plan_names_all_that_it_destroys(at: roots.Root) -> Non
     at.build_dir.mkdir(parents=True)
     at.plan_file.write_bytes(b"a plan")
     inputs = saved_plan.inputs_now(at, account=ACCOUNT, image_uri=None, terraform_version="1.11.4")
-    saved = saved_plan.save(at, inputs, backend="s3", changed=True, changes=(TABLE, ROLE, QUEUE), image_uri=None)
+    saved = saved_plan.save(
+        saved_plan.made(at, inputs, backend="s3", changed=True, changes=(TABLE, ROLE, QUEUE), image_uri=None)
+    )
     err = io.StringIO()
     infra.planned(Console(err=err, out=io.StringIO(), live=False), saved, ())
     (command,) = re.findall(r"`(inv tf.apply .*)`", err.getvalue())

@@ -36,7 +36,9 @@ def now(at: roots.Root, **changed: Any) -> saved_plan.Inputs:
 
 def saved(at: roots.Root, *changes: ResourceChange, image_uri: str | None = IMAGE) -> saved_plan.SavedPlan:
     inputs = saved_plan.inputs_now(at, account=ACCOUNT, image_uri=image_uri, terraform_version="1.11.4")
-    return saved_plan.save(at, inputs, backend="s3", changed=bool(changes), changes=changes, image_uri=image_uri)
+    return saved_plan.save(
+        saved_plan.made(at, inputs, backend="s3", changed=bool(changes), changes=changes, image_uri=image_uri)
+    )
 
 
 def test_a_plan_holds_while_nothing_has_changed_and_survives_being_read_back(at: roots.Root) -> None:
