@@ -3,7 +3,7 @@
 It runs in a process of its own with the standard library and nothing else. On the machine that deploys it gets no
 environment variables, but it runs as the user, as the project's tests do: that is no sandbox. In a promotion it runs in
 a function of the pipeline whose role may do nothing (function/check), and never with the pipeline's credentials. That
-function carries this file, which imports the standard library and `core.records` only.
+function carries this file, which imports the standard library, `core.python_tree` and `core.records` only.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from stepladder.core import python_tree
 from stepladder.core.records import dataclass
 
 SECONDS = 10.0
@@ -110,7 +111,7 @@ def find(name: Any, sources: Mapping[str, str]) -> OwnCheck | str:
     if len(source) > LARGEST:
         return f"check {name}: {file} has {len(source)} characters; allowed: {LARGEST}"
     try:
-        tree = ast.parse(source, file)
+        tree = python_tree.parse(source, file)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         too_deep = isinstance(error, (RecursionError, MemoryError))
         return f"check {name}: {file} is not Python: {'it is nested too deeply' if too_deep else error}"

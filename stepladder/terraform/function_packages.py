@@ -36,8 +36,9 @@ SHARED = (
 )
 SHARED_WITH = {
     "validate": ("stepladder.core.freeze_facts", "stepladder.core.image_facts"),
-    "check": ("stepladder.promotion.requests.check", "stepladder.releases.smoke_check"),
+    "check": ("stepladder.core.python_tree", "stepladder.promotion.requests.check", "stepladder.releases.smoke_check"),
     "verify": (
+        "stepladder.core.python_tree",
         "stepladder.promotion.judge",
         "stepladder.promotion.shift_steps",
         "stepladder.promotion.requests.check",

@@ -71,7 +71,7 @@ def imports(node):
         return [alias.name for alias in node.names]
     if not isinstance(node, ast.ImportFrom):
         return []
-    whole = {"stepladder", *(f"stepladder.{name}" for name in ("ledger", "promotion", "releases"))}
+    whole = {"stepladder", *(f"stepladder.{name}" for name in ("core", "ledger", "promotion", "releases"))}
     return [f"{node.module}.{alias.name}" if node.module in whole else node.module for alias in node.names]
 
 

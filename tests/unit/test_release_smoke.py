@@ -33,7 +33,9 @@ def compare(expect: dict[str, Any], result: Any, error: str | None = None, secon
 def test_the_modules_of_smoke_cases_import_the_standard_library_and_each_other(module: str) -> None:
     tree = ast.parse(Path(importlib.import_module(module).__file__ or "").read_text())
     imported = {
-        f"{node.module}.{alias.name}" if node.module == "stepladder.releases" else node.module or ""
+        f"{node.module}.{alias.name}"
+        if node.module in {"stepladder.core", "stepladder.releases"}
+        else node.module or ""
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
         for alias in node.names

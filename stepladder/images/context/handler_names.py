@@ -9,8 +9,8 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from stepladder.core import python_tree
 from stepladder.core.similar import did_you_mean
-from stepladder.images.context import python_tree
 
 _MAKERS = frozenset({"globals", "vars", "locals", "exec", "eval", "setattr"})
 _LISTED = 5

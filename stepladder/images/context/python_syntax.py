@@ -15,9 +15,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from stepladder.core import interpreters, process
+from stepladder.core import interpreters, process, python_tree
 from stepladder.core.errors import BadInputError, StepladderError
-from stepladder.images.context import python_tree
 from stepladder.images.context.files import Entry
 
 Problems = dict[str, tuple[int, str]]

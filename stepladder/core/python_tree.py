@@ -2,7 +2,8 @@
 
 The interpreter counts the depth of all trees that are under construction in one place, and takes another thread's part
 of it for a mistake of its own (https://github.com/python/cpython/issues/106905). The images of several functions are
-checked at once. What warns of a text is silenced for the whole process, too.
+checked at once, and `inv check` reads smoke cases beside them. What warns of a text is silenced for the whole process,
+too. The packages of the pipeline's functions carry this file, so it imports the standard library only.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import warnings
 _ALONE = threading.Lock()
 
 
-def parse(source: bytes, path: str = "<unknown>", version: tuple[int, int] | None = None) -> ast.Module:
+def parse(source: str | bytes, path: str = "<unknown>", version: tuple[int, int] | None = None) -> ast.Module:
     """Return the tree of a file, by the grammar of `version` or the running Python's; print no warning.
 
     Raises what `ast.parse` raises: `SyntaxError`, `ValueError`, `RecursionError`, `MemoryError`.
