@@ -161,7 +161,6 @@ class ProjectInfra:
         """Plan a root and apply exactly that plan; see `Infrastructure.ensure`."""
         from stepladder import terraform
         from stepladder.releases.interfaces import Applied
-        from stepladder.terraform import provider_process
 
         rung = self.rung
         try:
@@ -181,8 +180,6 @@ class ProjectInfra:
         finally:
             if root == FOUNDATION:
                 self._bucket.set()
-            else:
-                provider_process.let_go()  # a service is the last root that a deployment applies
         summary = str(done.counts) if done.applied else "no changes"
         return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)
 

@@ -29,7 +29,7 @@ def apply(
     images: Mapping[str, str] | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> Applied:
-    """Apply a root and print what that did; the arguments are those of `Infrastructure.ensure`.
+    """Apply a root in a deployment and print what that did; the arguments are those of `Infrastructure.ensure`.
 
     `ready` waits until nothing else works on the root.
     """
@@ -44,6 +44,10 @@ def apply(
         else:
             applied = infra.ensure(root, image_uri, step, live=live)
         step.done(applied.summary)
+    if root == SERVICE:  # the last root that a deployment applies; a promotion applies others after it
+        from stepladder.terraform import provider_process
+
+        provider_process.let_go()
     for note in applied.notes:
         rung.console.line(f"  {note}")
     return applied

@@ -13,13 +13,16 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import asking
 import pytest
 from fakes.terraform import project
 
+from stepladder import terraform
 from stepladder.core import run_scope
+from stepladder.releases import applied_root
+from stepladder.releases.adapters import ProjectInfra
 from stepladder.terraform import provider_process, roots
 from stepladder.terraform.distributions import OPENTOFU, TERRAFORM
 from stepladder.terraform.roots import Root
@@ -132,6 +135,22 @@ def test_one_that_is_let_go_ends_at_once_and_is_begun_anew_where_it_is_needed(at
         assert lives(anew)
         assert anew != used
     assert not lives(anew)
+
+
+def test_a_deployment_lets_it_go_after_the_service_and_a_promotion_goes_on_with_it(
+    at: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terraform, "ensure", MagicMock())
+    rung = MagicMock(environment="staging")
+    infra = ProjectInfra(rung, plan="new")
+    with run_scope.opened():
+        used = attached_to(at)["pid"]
+        infra.ensure("service", None, Mock())
+        assert attached_to(at)["pid"] == used, "the next rung's roots, and the delivery's, come after it"
+        applied_root.apply(rung, infra, "foundation", None)
+        assert attached_to(at)["pid"] == used
+        applied_root.apply(rung, infra, "service", None)
+        asking.until(functools.partial(lives, used), operator.not_)
 
 
 def test_outside_of_a_command_there_is_none_to_share(at: Root) -> None:
