@@ -17,7 +17,7 @@ from peers.sam import SamDeployPolling
 from peers.terraform import Terraform
 from tables import Goal, Row, Spread, Table, told
 
-SECONDS, ROUNDS = 14.0, 3
+SECONDS = 14.0
 READS = {
     "cloudformation": "list_stacks",
     "cloudwatch": "describe_alarms",
@@ -40,7 +40,7 @@ def first_table(work: Path, engine: Engine, rounds: int, firsts: Sequence[float]
     peers: dict[type[Peer], list[float]] = {kind: [] for kind in DEPLOYMENTS}
     reasons: dict[type[Peer], str] = {}
     names: dict[type[Peer], str] = {}
-    for number in progress.counted(min(rounds, ROUNDS), "first deploys"):
+    for number in progress.counted(rounds, "first deploys"):
         folder = work / f"first-{number}"
         folder.mkdir()
         with running(folder, engine) as site:
