@@ -229,7 +229,7 @@ def _plan(  # noqa: PLR0913 - as planning.draft
     """Plan and save."""
     at = runner.at
     at.manifest.unlink(missing_ok=True)
-    made = planning.draft(
+    draft = planning.draft(
         runner,
         aws,
         image_uri,
@@ -241,7 +241,7 @@ def _plan(  # noqa: PLR0913 - as planning.draft
         lock=lock,
         lock_timeout=lock_timeout,
     )
-    return saved_plan.save(made.made(at, image_uri, images))
+    return saved_plan.save(draft.made(at, image_uri, images))
 
 
 def _left_behind(runner: Runner, aws: Aws, saved: SavedPlan, error: TerraformError) -> bool:

@@ -143,13 +143,13 @@ def _begin_provider(runner: Runner, installed: Event) -> None:
 def _planned(runner: Runner, aws: Aws, image_uri: str) -> SavedPlan | None:
     at = runner.at
     at.manifest.unlink(missing_ok=True)
-    made = planning.draft(runner, aws, image_uri, out=at.plan_file, acting=False, import_existing=False, lock=False)
-    return _unsaved(at, made, image_uri)
+    draft = planning.draft(runner, aws, image_uri, out=at.plan_file, acting=False, import_existing=False, lock=False)
+    return _unsaved(at, draft, image_uri)
 
 
-def _unsaved(at: Root, made: Draft, image_uri: str | None = None) -> SavedPlan | None:
+def _unsaved(at: Root, draft: Draft, image_uri: str | None = None) -> SavedPlan | None:
     """Return a plan that has read nothing of the account; delete any other."""
-    if made.reads - _READ_NOTHING:
+    if draft.reads - _READ_NOTHING:
         at.plan_file.unlink(missing_ok=True)
         return None
-    return made.made(at, image_uri)
+    return draft.made(at, image_uri)
